@@ -75,7 +75,7 @@ const bundles = [
 ];
 
 async function buildBundles() {
-  rmSync("dist", { recursive: true, force: true });
+  const started = Date.now();
   await Promise.all(
     bundles.map(async ({ out, entry, ...options }) => {
       if (!existsSync(entry)) {
@@ -99,6 +99,11 @@ async function buildBundles() {
       console.log(`dist/${out}.js  ${(statSync(`dist/${out}.js`).size / 1024).toFixed(0)} KB`);
     }),
   );
+  for (const file of existsSync("dist") ? walk("dist") : []) {
+    if (statSync(file).mtimeMs < started - 1000) {
+      rmSync(file);
+    }
+  }
 }
 
 /** One output file per source file; outputs whose source is gone are removed, so that mocha never runs a ghost. */
