@@ -234,7 +234,7 @@ describe("architecture", () => {
 
   it("files and folders have kebab-case names that say what is inside", () => {
     const kebab = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
-    const saysNothing = /^(?:utils?|misc|common|helper|.*-manager|base-.*)\.ts$/;
+    const saysNothing = /^(?:utils?|misc|common|.*-manager|base-.*)\.ts$/;
     expectNone(
       [...sources, ...tests]
         .map((file) => file.path)
