@@ -44,7 +44,7 @@ export interface LaunchAttributes {
   program: string;
   /** More ELF files whose symbols and lines are wanted, for example ring-3 programs. */
   symbols?: string[];
-  /** Guest RAM: bytes as a number, or text such as `64M`. Default `64M`. */
+  /** Guest RAM: a number of MiB (as the lguest launcher took it), or text such as `64M` or `65536K`. Default `64M`. */
   memory?: number | string;
   /** Kernel command line. */
   cmdline?: string;
