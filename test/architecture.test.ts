@@ -20,7 +20,7 @@ interface Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   base: { folders: [] },
   wasm: { folders: ["base"] },
-  elf: { folders: ["base"] },
+  elf: { folders: ["base"], packages: ["fflate"] },
   dwarf: { folders: ["base", "elf"] },
   x86: { folders: ["base", "wasm"] },
   machine: { folders: ["base", "elf", "x86"] },

@@ -1,0 +1,3 @@
+// The ground floor: small things that every other folder may use and that know nothing of any of them.
+
+export { ByteReader, type ByteSource, decodeUtf8, FormatError, MemorySource, SliceSource } from "./bytes";
