@@ -151,7 +151,8 @@ function unit(env) {
 }
 
 function workbench() {
-  suite("workbench tests", ["test/workbench/run.mjs"]);
+  suite("tests in VS Code's extension host", ["out/test/workbench/run-in-host.js"]);
+  suite("tests as a person at the workbench", [...MOCHA, "--timeout", "120000", "out/test/workbench/*.test.js"]);
 }
 
 const PARTS = {

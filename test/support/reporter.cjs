@@ -3,9 +3,10 @@
 const { writeFileSync } = require("node:fs");
 const Mocha = require("mocha");
 
+const { Base } = Mocha.reporters;
 const { EVENT_RUN_END, EVENT_SUITE_BEGIN, EVENT_TEST_END, EVENT_TEST_PENDING } = Mocha.Runner.constants;
 
-class SuiteReporter extends Mocha.reporters.Base {
+class SuiteReporter extends Base {
   constructor(runner, options) {
     super(runner, options);
     const suites = new Map();
@@ -24,7 +25,7 @@ class SuiteReporter extends Mocha.reporters.Base {
         const { passed, failed, pending, ms } = suites.get(last);
         const mark = failed > 0 ? "✗" : "✓";
         const extra = `${failed > 0 ? `, ${failed} FAILED` : ""}${pending > 0 ? `, ${pending} skipped` : ""}`;
-        console.log(`  ${mark} ${last}: ${passed} passed${extra} (${ms} ms)`);
+        Base.consoleLog(`  ${mark} ${last}: ${passed} passed${extra} (${ms} ms)`);
         suites.delete(last);
         last = undefined;
       }
@@ -51,7 +52,7 @@ class SuiteReporter extends Mocha.reporters.Base {
       flush();
       this.epilogue();
       for (const title of skipped) {
-        console.log(`  skipped: ${title}`);
+        Base.consoleLog(`  skipped: ${title}`);
       }
       const { passes, failures, pending } = this.stats;
       if (process.env.RING1_RESULTS !== undefined) {
