@@ -6,5 +6,6 @@ export { InterruptController } from "./devices/interrupt-controller";
 export { EventQueue, type ScheduledEvent } from "./event-queue";
 export { Journal, type JournalEntry } from "./journal";
 export { Machine, type MachineExit, type MachineOptions } from "./machine";
+export type { EngineName } from "../x86";
 export { PortBus, type PortDevice } from "./port-bus";
 export { hashState } from "./state-hash";

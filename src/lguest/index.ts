@@ -1,0 +1,6 @@
+/**
+ * The hypervisor in lguest's manner: Switcher, host, launcher, and the machine that they run on. Start with virtual-machine.ts; the
+ * Switcher's code is in switcher/, what was C in a host kernel in host/, images and devices in launcher/.
+ */
+export type * from "./api";
+export type { KillReason } from "./host/kill";
