@@ -86,7 +86,7 @@ export interface Emitter {
   load(segment: number | Operand, offset: Value, size: Size): Value;
   store(segment: number | Operand, offset: Value, value: Value, size: Size): void;
   /** Faults as a store of `bytes` bytes would (1..64), changes nothing. */
-  probeWrite(segment: number, offset: Value, bytes: number): void;
+  probeWrite(segment: number | Operand, offset: Value, bytes: number): void;
   /** ESP, or SP zero-extended when the stack segment is 16-bit. */
   stackPointer(): Value;
   /** Sets ESP, or only SP when the stack segment is 16-bit. */

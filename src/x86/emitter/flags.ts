@@ -75,6 +75,18 @@ export function setCarry(e: Emitter, carry: Value): void {
   setCarryOverflow(e, carry, overflowFlag(e));
 }
 
+/** Result flags from `result`, with CF and AF given as 0/1 values and OF clear: decimal adjustment. */
+export function setFlagsWithCarryAdjust(e: Emitter, result: Value, carry: Value, adjust: Value, size: Size): void {
+  const top = e.or(e.shl(carry, e.const(31)), e.shl(carry, e.const(30)));
+  set(e, result, e.or(top, e.shl(adjust, e.const(3))), size);
+}
+
+/** Only ZF changes (CMPXCHG8B, LAR, ARPL). Value 0/1. */
+export function setZeroFlag(e: Emitter, zero: Value): void {
+  const others = e.and(arithmeticFlags(e), e.const(~Flag.ZF));
+  setArithmeticFlags(e, e.or(others, e.shl(zero, e.const(Math.log2(Flag.ZF)))));
+}
+
 export function carryFlag(e: Emitter): Value {
   return e.shr(e.flagsCarries(), e.const(31));
 }

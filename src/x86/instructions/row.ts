@@ -14,6 +14,8 @@ export interface RowOptions {
   readonly prefixes?: "rep";
   /** Only for this operand size (2: needs a 16-bit operand size, 4: 32-bit), where one encoding has two names (CBW/CWDE). */
   readonly onlyOperandSize?: 2 | 4;
+  /** The memory operand's address is computed with ESP already incremented (SDM Vol. 2, POP). */
+  readonly addressAfterPop?: boolean;
   /** An operand of the form may keep the architectural write before a fault, with the reason (fault-before-commit test). */
   readonly commitsEarly?: string;
 }
@@ -27,6 +29,12 @@ export interface Row extends RowOptions {
 }
 
 /** Makes a row. */
-export function insn(mnemonic: string, encoding: string, operands: readonly OperandSpec[], semantics: Semantics, options: RowOptions = {}): Row {
+export function insn(
+  mnemonic: string,
+  encoding: string,
+  operands: readonly OperandSpec[],
+  semantics: Semantics,
+  options: RowOptions = {},
+): Row {
   return { mnemonic, encoding, operands, semantics, ...options };
 }
