@@ -42,6 +42,7 @@ export type TrapFilterTerm = { not?: boolean } & (
   | { key: "text" /** Part of name, hypercall name, symbol, path or detail. */; text: string }
   | { key: "vector"; from: number; to: number }
   | { key: "hypercall" /** Part of the name, or `*` for all. */; name?: string; number?: number }
+  | { key: "event" /** `TrapRow.name`, all of it: `#PF`, `SET_PTE`. */; name: string }
   | { key: "world"; world: World }
   | { key: "outcome"; outcome: TrapOutcome }
   | { key: "kind"; kind: TrapKind }
