@@ -1,6 +1,6 @@
 // The workbench as a person meets it: keys, clicks and what can be read on the screen. Every method waits for what it
 // needs to be there (never for a fixed time), and says what it waited for when it gives up.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Browser, Frame, Locator, Page } from "playwright-core";
 import { ARTIFACTS } from "./extension-host";
@@ -122,6 +122,20 @@ export class WorkbenchPage {
     await this.press("Enter");
   }
 
+  /** If a list opens before the debugger does, takes the row with this text. */
+  async pickIfAsked(text: string): Promise<void> {
+    await this.until(`a start, or the question with "${text}"`, async () => {
+      if (await this.toolbar().isVisible()) {
+        return true;
+      }
+      const row = this.quickPickRow(text).first();
+      if (await row.isVisible()) {
+        await row.click();
+      }
+      return false;
+    });
+  }
+
   /** Opens a file by the explorer, folder by folder, with a double click. */
   async openFile(...path: string[]): Promise<void> {
     await this.press("Control+Shift+E");
@@ -139,6 +153,17 @@ export class WorkbenchPage {
 
   private explorerRow(name: string): Locator {
     return this.page.locator(`.explorer-folders-view .monaco-list-row[aria-label="${name}"]`).first();
+  }
+
+  /** The number of the first line of a file that contains `text`. */
+  lineWith(file: string, text: string): number {
+    const line = readFileSync(file, "utf8")
+      .split("\n")
+      .findIndex((candidate) => candidate.includes(text));
+    if (line < 0) {
+      throw new Error(`${file} has no line with ${text}`);
+    }
+    return line + 1;
   }
 
   /** Puts the cursor on a line of the active editor. */
@@ -191,6 +216,17 @@ export class WorkbenchPage {
       await header.click();
     }
     return header.locator("xpath=..");
+  }
+
+  /** Opens this view of the side bar and folds the others, so that it has the room. */
+  async only(name: string): Promise<void> {
+    await this.view(name);
+    const open = this.page.locator(".part.sidebar .pane > .pane-header[aria-expanded=true]");
+    for (const header of await open.all()) {
+      if ((await header.innerText()).trim().toLowerCase() !== name.toLowerCase()) {
+        await header.locator("h3").click();
+      }
+    }
   }
 
   /** Rows of a tree view, as they are read; only those that are scrolled into view. */
