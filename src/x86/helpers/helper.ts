@@ -7,6 +7,7 @@ import type { Cpu } from "../cpu";
 export interface Helper {
   readonly name: string;
   /** Arguments and result are 32-bit words (signed or unsigned, both accepted). */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most helpers give nothing
   readonly run: (cpu: Cpu, ...args: number[]) => number | void;
   /**
    * "continue": execution goes on at the next instruction and nothing that decoding depends on has changed.
