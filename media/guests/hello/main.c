@@ -62,7 +62,7 @@ _Noreturn void kernel_main(void) {
   look_around(&machine);
   greet(&machine);
 
-  trap_install(TRAP_BREAKPOINT, GATE_INTERRUPT, 1, on_breakpoint);
+  trap_install(TRAP_BREAKPOINT, GATE_INTERRUPT, 3, on_breakpoint);
   __asm__ volatile("int3");
   printf("%u breakpoint seen, good bye\n", breakpoints_seen);
 

@@ -6,10 +6,12 @@
 #include <ring1/traps.h>
 
 #define STUBS 64
-#define STACK_GAP 16 /* the host looks at the byte where the stack begins, so that must be inside */
 
 extern const u32 trap_stubs[STUBS + 1];
 extern const u8 trap_exit[];
+extern const u8 trap_caught[];
+
+u32 trap_pushed_eflags;
 
 static trap_handler *handlers[256];
 static u8 gate_types[256];
@@ -42,6 +44,7 @@ void trap_print(const struct trap_frame *frame) {
 void trap_dispatch(struct trap_frame *frame) {
   trap_handler *handler = handlers[frame->vector];
 
+  trap_pushed_eflags = frame->eflags;
   if (gate_types[frame->vector] == GATE_TRAP) {
     /* If this came directly, the processor saved the real IF, which is always set. Put the virtual one in its place. */
     frame->eflags = (frame->eflags & ~EFLAGS_IF) | (lguest_data.irq_enabled & EFLAGS_IF);
@@ -77,38 +80,49 @@ void trap_install(unsigned vector, enum gate type, unsigned ring, trap_handler *
 }
 
 void irq_install(unsigned irq, trap_handler *handler) {
-  trap_install(LGUEST_IRQ_VECTOR + irq, GATE_INTERRUPT, 1, handler);
+  trap_install(LGUEST_IRQ_VECTOR + irq, GATE_INTERRUPT, 0, handler);
   lguest_data.blocked_interrupts &= ~(1u << irq);
 }
 
 void trap_set_stack(void *top, unsigned pages) {
-  hcall3(LHCALL_SET_STACK, KERNEL_DS, (u32)top - STACK_GAP, pages);
+  hcall3(LHCALL_SET_STACK, KERNEL_DS, (u32)top - TRAP_STACK_GAP, pages);
 }
 
 void traps_init(void) {
   for (unsigned vector = 0; vector < 32; vector++) {
     if (vector != 2 && vector != 8 && vector != 15 && vector != LGUEST_TRAP_ENTRY) {
-      load_gate(vector, GATE_INTERRUPT, vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW ? 3 : 1);
+      load_gate(vector, GATE_INTERRUPT, vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW ? 3 : 0);
     }
   }
   trap_set_stack(trap_stack + sizeof(trap_stack), sizeof(trap_stack) / PAGE_SIZE);
 }
 
-u32 stack_prepare(void *top, u32 eip, u32 esp, struct trap_frame **frame_out) {
-  struct trap_frame *frame = (struct trap_frame *)((u32)top - STACK_GAP) - 1;
-  u32 *stack = (u32 *)frame;
+void trap_escape(struct trap_frame *frame, u32 value) {
+  frame->eax = value;
+  frame->eip = (u32)trap_caught;
+  frame->cs = KERNEL_CS; /* a return to ring 1 does not touch SS and ESP; trap_caught knows the stack */
+  frame->ds = frame->es = KERNEL_DS;
+  frame->fs = frame->gs = 0;
+  frame->eflags &= ~(EFLAGS_TRAP | EFLAGS_NESTED | EFLAGS_ALIGN);
+}
 
+void trap_frame_user(struct trap_frame *frame, u32 eip, u32 esp) {
   *frame = (struct trap_frame){
-    .gs = 0,
-    .fs = 0,
     .es = USER_DS,
     .ds = USER_DS,
     .eip = eip,
     .cs = USER_CS,
-    .eflags = EFLAGS_IF | 2, /* bit 1 is always set */
+    .eflags = EFLAGS_IF | EFLAGS_FIXED,
     .esp = esp,
     .ss = USER_DS,
   };
+}
+
+u32 stack_prepare(void *top, u32 eip, u32 esp, struct trap_frame **frame_out) {
+  struct trap_frame *frame = (struct trap_frame *)((u32)top - TRAP_STACK_GAP) - 1;
+  u32 *stack = (u32 *)frame;
+
+  trap_frame_user(frame, eip, esp);
   *--stack = (u32)trap_exit; /* stack_switch returns to it */
   for (int saved = 0; saved < 4; saved++) {
     *--stack = 0; /* EBP, EBX, ESI, EDI */

@@ -43,6 +43,7 @@ enum gate {
 #define EFLAGS_TRAP   0x00000100
 #define EFLAGS_IF     0x00000200
 #define EFLAGS_NESTED 0x00004000
+#define EFLAGS_FIXED  0x00000002  /* this bit is always set */
 #define EFLAGS_ALIGN  0x00040000
 
 /* Error code of a page fault. */
@@ -75,16 +76,38 @@ static inline u32 trap_stack_of(const struct trap_frame *frame) {
 void traps_init(void);
 
 /*
- * Installs a handler with its gate. `ring` is the outermost ring whose INT instruction may use it: 3 for system calls
- * and for INT3 in programs, 1 otherwise.
+ * Installs a handler with its gate. `ring` is the outermost ring whose INT, INT3 or INTO may use the gate: 3 for system
+ * calls, 0 for what only the processor may raise (an INT to such a vector is a #GP).
  */
 void trap_install(unsigned vector, enum gate type, unsigned ring, trap_handler *handler);
 
 /* Installs a handler for interrupt `irq` and unblocks it. It runs with interrupts off. */
 void irq_install(unsigned irq, trap_handler *handler);
 
-/* Where ring 3 lands when it traps: the stack that ends at `top`, of which `pages` (1 or 2) pages are kept mapped. */
+/*
+ * Where ring 3 lands when it traps: the stack that ends at `top`, of which `pages` (1 or 2) pages are kept mapped. The
+ * host pins them in the page tables in use, so call it after directory_switch, not before.
+ */
+#define TRAP_STACK_GAP 16 /* the host looks at the byte where the stack begins, so that must be inside */
 void trap_set_stack(void *top, unsigned pages);
+
+/*
+ * EFLAGS as they were in the frame of the last trap, before trap_dispatch put the virtual IF there. If interrupts are
+ * off (irq_enabled is 0), IF in here tells who made the frame: 1 the processor (direct), 0 the host (reflected).
+ */
+extern u32 trap_pushed_eflags;
+
+/*
+ * Calls a function that may trap. Returns 0 if the function returned, else what the handler gave to trap_escape. The
+ * function may also go to ring 3 (by trap_return) and come back by an escape only.
+ */
+u32 trap_catch(void (*function)(void *), void *argument);
+
+/* For a handler: when it returns, go on after the innermost trap_catch, which returns `value` (not 0). */
+void trap_escape(struct trap_frame *frame, u32 value);
+
+/* Fills in a frame for ring 3, with interrupts on. */
+void trap_frame_user(struct trap_frame *frame, u32 eip, u32 esp);
 
 /* The short name of an exception, such as "#PF", or "trap". */
 const char *trap_name(unsigned vector);
