@@ -5,11 +5,12 @@
  * The fields themselves live in WebAssembly.Memory (state-layout.ts), so generated code and this class see the same thing.
  * Next: mmu/paging.ts (translation), helpers/ (privileged behaviour), engine.ts (who runs it).
  */
-import { CodeWatch } from "./mmu/code-watch";
-import { Tlb } from "./mmu/tlb";
-import { Access, translate } from "./mmu/paging";
-import { eflagsFromLazy, lazyFromEflags } from "./flags-state";
+
 import { GuestFault } from "./fault";
+import { eflagsFromLazy, lazyFromEflags } from "./flags-state";
+import { CodeWatch } from "./mmu/code-watch";
+import { Access, translate } from "./mmu/paging";
+import { Tlb } from "./mmu/tlb";
 import * as L from "./state-layout";
 import { Flag, Mode, Seg, Vector } from "./state-layout";
 
@@ -38,8 +39,20 @@ export interface Delivery {
   readonly toCpl: number;
 }
 
-const openBus: SlowMemory = { read: (_, size) => (size === 4 ? 0xffffffff : size === 2 ? 0xffff : 0xff), write: () => {} };
+const openBus: SlowMemory = {
+  read: (_, size) => (size === 4 ? 0xffffffff : size === 2 ? 0xffff : 0xff),
+  write: () => {},
+};
 const noPorts: Ports = { read: (_, size) => (size === 4 ? 0xffffffff : size === 2 ? 0xffff : 0xff), write: () => {} };
+
+/** SegmentField.FAST for a descriptor's attributes: expand-up data (read, write as its type says) and readable code. */
+function fastAccess(attributes: number): number {
+  const type = (attributes >>> 8) & 0x1f;
+  if (!(type & 0x10)) return 0;
+  if (type & 8) return type & 2 ? 1 : 0;
+  if (type & 4) return 0;
+  return type & 2 ? 3 : 1;
+}
 
 export class Cpu {
   readonly memory: WebAssembly.Memory;
@@ -90,7 +103,15 @@ export class Cpu {
     this.u32[L.FLAGS_RESULT >> 2] = 1;
     this.u32[L.FLAGS_CARRIES >> 2] = 1 << 8;
     this.u32[L.CR0 >> 2] = 0x60000010;
-    for (let seg = 0; seg < 8; seg++) this.setSegment(seg, 0, 0, 0xffff, seg === Seg.CS ? 0x9b00 : seg < 6 ? 0x9300 : seg === Seg.LDTR ? 0x8200 : 0x8b00, true);
+    for (let seg = 0; seg < 8; seg++)
+      this.setSegment(
+        seg,
+        0,
+        0,
+        0xffff,
+        seg === Seg.CS ? 0x9b00 : seg < 6 ? 0x9300 : seg === Seg.LDTR ? 0x8200 : 0x8b00,
+        true,
+      );
     this.setSegment(Seg.CS, 0xf000, 0xffff0000, 0xffff, 0x9b00, true);
     this.u32[L.EIP >> 2] = 0xfff0;
     this.u32[L.GDTR_LIMIT >> 2] = 0xffff;
@@ -143,7 +164,11 @@ export class Cpu {
   }
   /** The whole EFLAGS register. Setting it does not check privilege; it updates the mode (VM). */
   get eflags(): number {
-    return eflagsFromLazy(this.u32[L.FLAGS_RESULT >> 2], this.u32[L.FLAGS_CARRIES >> 2], this.u32[L.EFLAGS_SYSTEM >> 2]);
+    return eflagsFromLazy(
+      this.u32[L.FLAGS_RESULT >> 2],
+      this.u32[L.FLAGS_CARRIES >> 2],
+      this.u32[L.EFLAGS_SYSTEM >> 2],
+    );
   }
   set eflags(value: number) {
     const lazy = lazyFromEflags(value);
@@ -195,6 +220,7 @@ export class Cpu {
     this.u32[at + 2] = limit;
     this.u32[at + 3] = attributes;
     this.u32[at + 4] = isUsable ? 1 : 0;
+    this.u32[at + 5] = isUsable ? fastAccess(attributes) : 0;
   }
 
   /** Recomputes MODE from CR0.PE, EFLAGS.VM and the segments; code TLBs are flushed when it or CS's base or limit changed. */
@@ -207,7 +233,11 @@ export class Cpu {
     if (cs & 0x400000) mode |= Mode.CODE32;
     if (this.segmentAttributes(Seg.SS) & 0x400000) mode |= Mode.STACK32;
     if (this.isFlat(Seg.CS) && this.isFlat(Seg.DS) && this.isFlat(Seg.ES) && this.isFlat(Seg.SS)) mode |= Mode.FLAT;
-    if (mode !== this.u32[L.MODE >> 2] || this.segmentBase(Seg.CS) !== this.codeBase || this.segmentLimit(Seg.CS) !== this.codeLimit) {
+    if (
+      mode !== this.u32[L.MODE >> 2] ||
+      this.segmentBase(Seg.CS) !== this.codeBase ||
+      this.segmentLimit(Seg.CS) !== this.codeLimit
+    ) {
       this.u32[L.MODE >> 2] = mode;
       this.codeBase = this.segmentBase(Seg.CS);
       this.codeLimit = this.segmentLimit(Seg.CS);
@@ -228,11 +258,16 @@ export class Cpu {
   // -- time -----------------------------------------------------------------------------------------------------------------
   /** Instructions retired since reset. Inside a helper, the current instruction is not yet counted. */
   instructionCount(): number {
-    return this.inRun ? this.retiredBefore + (this.u32[L.BUDGET_START >> 2] - this.u32[L.BUDGET >> 2]) : this.retiredBefore;
+    return this.inRun
+      ? this.retiredBefore + (this.u32[L.BUDGET_START >> 2] - this.u32[L.BUDGET >> 2])
+      : this.retiredBefore;
   }
-  /** Ask the engine to leave its run at the next instruction boundary. */
+  /** Ask the engine to leave its run at the next instruction boundary: the rest of its budget is taken away, without changing what has been counted. */
   requestExit(): void {
-    this.u32[L.EXIT_REQUEST >> 2] = 1;
+    this.u32[L.EXIT_REQUEST >> 2] |= 1;
+    if (!this.inRun || this.u32[L.BUDGET >> 2] === 0) return;
+    this.u32[L.BUDGET_START >> 2] -= this.u32[L.BUDGET >> 2] - 1;
+    this.u32[L.BUDGET >> 2] = 1;
   }
 
   // -- physical memory ----------------------------------------------------------------------------------------------------
@@ -264,12 +299,19 @@ export class Cpu {
    */
   readLinear(linear: number, size: number, isUser = this.cpl === 3): number {
     linear >>>= 0;
-    if ((linear & 0xfff) + size <= 0x1000) return this.readPhysical(this.translateOrFault(linear, Access.READ, isUser), size);
+    if ((linear & 0xfff) + size <= 0x1000) {
+      const physical = this.translateOrFault(linear, Access.READ, isUser);
+      const value = this.readPhysical(physical, size);
+      this.code.wasRead(physical, size);
+      return value;
+    }
     let value = 0;
     const first = 0x1000 - (linear & 0xfff);
     const low = this.translateOrFault(linear, Access.READ, isUser);
     const high = this.translateOrFault((linear + first) >>> 0, Access.READ, isUser);
     for (let i = 0; i < size; i++) value |= this.readPhysical(i < first ? low + i : high + i - first, 1) << (i * 8);
+    this.code.wasRead(low, first);
+    this.code.wasRead(high, size - first);
     return value >>> 0;
   }
   /** Writes 1, 2 or 4 bytes; both pages are checked before either is written. @throws GuestFault #PF. */
@@ -282,7 +324,8 @@ export class Cpu {
     const first = 0x1000 - (linear & 0xfff);
     const low = this.translateOrFault(linear, Access.WRITE, isUser);
     const high = this.translateOrFault((linear + first) >>> 0, Access.WRITE, isUser);
-    for (let i = 0; i < size; i++) this.writePhysical(i < first ? low + i : high + i - first, 1, (value >>> (i * 8)) & 0xff);
+    for (let i = 0; i < size; i++)
+      this.writePhysical(i < first ? low + i : high + i - first, 1, (value >>> (i * 8)) & 0xff);
   }
   /** Checks that `size` bytes could be written. @throws GuestFault #PF. */
   probeWriteLinear(linear: number, size: number, isUser = this.cpl === 3): void {

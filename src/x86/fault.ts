@@ -1,3 +1,5 @@
+import type { PendingDelivery } from "./engine";
+
 /**
  * A fault found while an instruction executes: thrown by helpers, caught by the engine's run loop, which then delivers it through
  * the IDT (helpers/interrupts.ts). Nothing architectural has changed when it is thrown, except CR2 for a page fault.
@@ -20,4 +22,9 @@ export class Unimplemented extends Error {
     super(`not implemented: ${feature}`);
     this.name = "Unimplemented";
   }
+}
+
+/** Thrown instead of delivering through the IDT, when an observer wants to see it first (Engine.interceptDelivery). Nothing has changed. */
+export class DeliveryIntercepted {
+  constructor(readonly pending: PendingDelivery) {}
 }

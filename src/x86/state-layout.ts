@@ -47,6 +47,8 @@ export const SegmentField = {
   ATTRIBUTES: 12,
   /** 1 if usable for memory access at all (0 after loading a null selector). */
   USABLE: 16,
+  /** Derived: bit 0: offsets up to LIMIT may be read without further checks, bit 1: written. */
+  FAST: 20,
 } as const;
 
 export const CR0 = 0x300;
@@ -136,17 +138,73 @@ export const Mode = {
 } as const;
 
 /** CR0 bits. SDM Vol. 3, 2.5. */
-export const Cr0 = { PE: 1, MP: 2, EM: 4, TS: 8, ET: 0x10, NE: 0x20, WP: 0x10000, AM: 0x40000, NW: 0x20000000, CD: 0x40000000, PG: 0x80000000 } as const;
+export const Cr0 = {
+  PE: 1,
+  MP: 2,
+  EM: 4,
+  TS: 8,
+  ET: 0x10,
+  NE: 0x20,
+  WP: 0x10000,
+  AM: 0x40000,
+  NW: 0x20000000,
+  CD: 0x40000000,
+  PG: 0x80000000,
+} as const;
 /** CR4 bits. SDM Vol. 3, 2.5. */
-export const Cr4 = { VME: 1, PVI: 2, TSD: 4, DE: 8, PSE: 0x10, PAE: 0x20, MCE: 0x40, PGE: 0x80, PCE: 0x100, OSFXSR: 0x200, OSXMMEXCPT: 0x400 } as const;
+export const Cr4 = {
+  VME: 1,
+  PVI: 2,
+  TSD: 4,
+  DE: 8,
+  PSE: 0x10,
+  PAE: 0x20,
+  MCE: 0x40,
+  PGE: 0x80,
+  PCE: 0x100,
+  OSFXSR: 0x200,
+  OSXMMEXCPT: 0x400,
+} as const;
 /** EFLAGS bits. SDM Vol. 1, 3.4.3. */
 export const Flag = {
-  CF: 1, PF: 4, AF: 0x10, ZF: 0x40, SF: 0x80, TF: 0x100, IF: 0x200, DF: 0x400, OF: 0x800,
-  IOPL: 0x3000, NT: 0x4000, RF: 0x10000, VM: 0x20000, AC: 0x40000, VIF: 0x80000, VIP: 0x100000, ID: 0x200000,
+  CF: 1,
+  PF: 4,
+  AF: 0x10,
+  ZF: 0x40,
+  SF: 0x80,
+  TF: 0x100,
+  IF: 0x200,
+  DF: 0x400,
+  OF: 0x800,
+  IOPL: 0x3000,
+  NT: 0x4000,
+  RF: 0x10000,
+  VM: 0x20000,
+  AC: 0x40000,
+  VIF: 0x80000,
+  VIP: 0x100000,
+  ID: 0x200000,
 } as const;
 /** The flags kept lazily. */
 export const ARITHMETIC_FLAGS = 0x8d5;
 /** Exception vectors. SDM Vol. 3, table 6-1. */
 export const Vector = {
-  DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16, AC: 17, MC: 18, XM: 19,
+  DE: 0,
+  DB: 1,
+  NMI: 2,
+  BP: 3,
+  OF: 4,
+  BR: 5,
+  UD: 6,
+  NM: 7,
+  DF: 8,
+  TS: 10,
+  NP: 11,
+  SS: 12,
+  GP: 13,
+  PF: 14,
+  MF: 16,
+  AC: 17,
+  MC: 18,
+  XM: 19,
 } as const;

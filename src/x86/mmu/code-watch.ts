@@ -100,7 +100,11 @@ export class CodeWatch {
 
   private report(physical: number, size: number, isWrite: boolean): void {
     for (const watch of this.watches.get(physical >>> 12) ?? []) {
-      if ((isWrite ? watch.onWrite : watch.onRead) && physical < watch.physical + watch.length && watch.physical < physical + size)
+      if (
+        (isWrite ? watch.onWrite : watch.onRead) &&
+        physical < watch.physical + watch.length &&
+        watch.physical < physical + size
+      )
         this.onWatch?.(watch, physical, size, isWrite);
     }
   }

@@ -37,7 +37,8 @@ export function translate(cpu: Cpu, linear: number, access: Access, isUser: bool
   if (!(pde & Pte.P)) return pageFault(cpu, linear, 0, isWrite, isUser);
   const wp = (cpu.u32[L.CR0 >> 2] & Cr0.WP) !== 0;
   if (pde & Pte.PS && cpu.u32[L.CR4 >> 2] & Cr4.PSE) {
-    if (pde & 0x3fe000) return pageFault(cpu, linear, PageFaultError.PRESENT | PageFaultError.RESERVED, isWrite, isUser);
+    if (pde & 0x3fe000)
+      return pageFault(cpu, linear, PageFaultError.PRESENT | PageFaultError.RESERVED, isWrite, isUser);
     if (!isAllowed(pde, isWrite, isUser, wp)) return pageFault(cpu, linear, PageFaultError.PRESENT, isWrite, isUser);
     const updated = pde | Pte.A | (isWrite ? Pte.D : 0);
     if (updated !== pde) cpu.writePhysical(pdeAddress, 4, updated);

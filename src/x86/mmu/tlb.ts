@@ -115,7 +115,9 @@ export class Tlb {
     return ((isUser ? L.TLB_USER : L.TLB_SUPERVISOR) >> 2) + ((linear >>> 12) & (L.TLB_ENTRIES - 1)) * ENTRY_WORDS;
   }
   private codeEntryOf(linear: number, isUser: boolean): number {
-    return (((isUser ? L.TLB_USER : L.TLB_SUPERVISOR) + L.CODE_TLB) >> 2) + ((linear >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * 2;
+    return (
+      (((isUser ? L.TLB_USER : L.TLB_SUPERVISOR) + L.CODE_TLB) >> 2) + ((linear >>> 12) & (L.CODE_TLB_ENTRIES - 1)) * 2
+    );
   }
   private clearEntry(at: number): void {
     this.u32[at] = TLB_INVALID;
