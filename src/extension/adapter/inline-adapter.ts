@@ -15,7 +15,7 @@ export class AdapterFactory implements vscode.DebugAdapterDescriptorFactory, vsc
   private readonly links = new Map<string, AdapterLink>();
 
   constructor(
-    private readonly startWorker: WorkerFactory | (() => Promise<ReturnType<WorkerFactory>>),
+    private readonly startWorker: WorkerFactory,
     private readonly log: vscode.LogOutputChannel,
   ) {}
 

@@ -44,4 +44,4 @@ export interface WorkerPort {
 }
 
 /** Starts a worker. It throws when that is impossible. */
-export type WorkerFactory = () => WorkerPort;
+export type WorkerFactory = () => WorkerPort | Promise<WorkerPort>;

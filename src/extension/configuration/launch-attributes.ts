@@ -1,7 +1,7 @@
 /*
  * launch.json for type `ring1`, checked and made complete, without `vscode`: every complaint names the attribute, says what
- * was found and what to write. What only the engine can know (is this an ELF for this machine, does it fit) stays with the
- * adapter.
+ * was found and what to write. Only the shape is looked at here: which values there are, and what fits a machine, is the
+ * adapter's to know, and its refusal comes with the same button.
  */
 
 import type { LaunchAttributes } from "../../dap";
@@ -35,28 +35,6 @@ const ATTRIBUTES = [
 const GENERAL =
   /^(_.*|type|request|name|presentation|preLaunchTask|postDebugTask|internalConsoleOptions|debugServer|serverReadyAction|suppressMultipleSessionWarning|windows|linux|osx|restart|parentSession.*)$/;
 
-const CHOICES: Partial<Record<keyof LaunchAttributes, readonly string[]>> = {
-  abi: ["2.6.32", "3.x"],
-  quirks: ["faithful", "fixed"],
-  stepThrough: ["guest", "machine"],
-  engine: ["interpreter", "direct", "jit"],
-};
-
-const MEBIBYTE = 1024 * 1024;
-
-/** Bytes of a `memory` value, or undefined when it is none. A plain number counts MiB. */
-export function memoryBytes(value: unknown): number | undefined {
-  if (typeof value === "number") {
-    return Number.isInteger(value) && value > 0 ? value * MEBIBYTE : undefined;
-  }
-  const match = typeof value === "string" ? /^([0-9]+)([KMG]?)$/i.exec(value.trim()) : null;
-  if (match === null) {
-    return undefined;
-  }
-  const unit = { "": MEBIBYTE, K: 1024, M: MEBIBYTE, G: 1024 * MEBIBYTE }[match[2]!.toUpperCase()]!;
-  return Number(match[1]) * unit;
-}
-
 /** All complaints about a configuration. */
 export function complaintsAbout(configuration: Readonly<Record<string, unknown>>): Complaint[] {
   return Object.entries(configuration).flatMap(([attribute, value]): Complaint[] => {
@@ -74,17 +52,12 @@ export function complaintsAbout(configuration: Readonly<Record<string, unknown>>
 
 function unknownAttribute(attribute: string): string {
   const near = ATTRIBUTES.find((known) => distance(known.toLowerCase(), attribute.toLowerCase()) <= 2);
-  return `"${attribute}" is not an attribute of Ring 1 launch configurations. ${near ? `Did you mean "${near}"?` : "Remove it."}`;
+  const advice = near ? `Did you mean "${near}"?` : "Remove it.";
+  return `"${attribute}" is not an attribute of Ring 1 launch configurations. ${advice}`;
 }
 
 function complaintAbout(attribute: keyof LaunchAttributes, value: unknown): string | undefined {
   const found = JSON.stringify(value);
-  const choices = CHOICES[attribute];
-  if (choices !== undefined) {
-    return choices.includes(value as string)
-      ? undefined
-      : `"${attribute}" is ${found}. Write ${choices.map((choice) => `"${choice}"`).join(" or ")}.`;
-  }
   switch (attribute) {
     case "program":
     case "initrd":
@@ -92,13 +65,19 @@ function complaintAbout(attribute: keyof LaunchAttributes, value: unknown): stri
         ? undefined
         : `"${attribute}" is ${found}. Write the path of a file.`;
     case "cmdline":
-      return typeof value === "string" ? undefined : `"cmdline" is ${found}. Write one text, in quotes.`;
+    case "abi":
+    case "quirks":
+    case "stepThrough":
+    case "engine":
+      return isText(value) ? undefined : `"${attribute}" is ${found}. Write one text, in quotes.`;
     case "symbols":
       return isListOf(value, (item) => typeof item === "string")
         ? undefined
         : `"symbols" is ${found}. Write a list of paths: ["user.elf"].`;
     case "memory":
-      return memoryComplaint(value, found);
+      return isText(value) || typeof value === "number"
+        ? undefined
+        : `"memory" is ${found}. Write a number of MiB, or text such as "64M".`;
     case "disks":
       return isListOf(value, isDisk)
         ? undefined
@@ -119,17 +98,6 @@ function complaintAbout(attribute: keyof LaunchAttributes, value: unknown): stri
     default:
       return typeof value === "boolean" ? undefined : `"${attribute}" is ${found}. Write true or false.`;
   }
-}
-
-function memoryComplaint(value: unknown, found: string): string | undefined {
-  const bytes = memoryBytes(value);
-  if (bytes === undefined) {
-    return `"memory" is ${found}. Write a number of MiB, or text such as "64M" or "65536K".`;
-  }
-  if (bytes < MEBIBYTE || bytes >= 1020 * MEBIBYTE) {
-    return `"memory" is ${found}. A guest has at least 1 MiB and less than 1020 MiB: its tables map all of it from C0000000 up to the Switcher.`;
-  }
-  return bytes % 4096 === 0 ? undefined : `"memory" is ${found}. Write a multiple of 4 KiB.`;
 }
 
 const isText = (value: unknown): boolean => typeof value === "string";

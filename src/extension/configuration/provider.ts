@@ -5,8 +5,7 @@
  */
 
 import * as vscode from "vscode";
-import { toUri } from "../adapter/inline-adapter";
-import { exists, findImages, findSamples, pathOf } from "./guests";
+import { findImages, findSamples, pathOf } from "./guests";
 import { complaintsAbout, withAbsolutePaths } from "./launch-attributes";
 
 type Configuration = vscode.DebugConfiguration;
@@ -50,23 +49,19 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
     if (complaints.length > 0) {
       return this.refuse(complaints.map(({ message }) => message));
     }
-    const resolved = withAbsolutePaths(configuration, (path) => absolute(folder, path));
-    for (const attribute of ["program", "initrd"]) {
-      const path: string | undefined = resolved[attribute];
-      if (path !== undefined && !(await exists(toUri(path)))) {
-        return this.refuseMissing(attribute, path);
-      }
-    }
-    return resolved;
+    return withAbsolutePaths(configuration, (path) => absolute(folder, path));
   }
 
-  /** Asks for an image of the workspace or a sample; the only image of a workspace is taken without asking. */
+  /**
+   * An image of the workspace or a sample. The only image of the workspace, or of the active editor's folder, is taken
+   * without asking.
+   */
   async pickProgram(folder?: vscode.WorkspaceFolder, token?: vscode.CancellationToken): Promise<string | undefined> {
     const images = await findImages(folder, token);
-    if (images.length === 1) {
-      return pathOf(images[0]!);
-    }
-    return this.askForProgram(images);
+    const active = vscode.window.activeTextEditor?.document.uri;
+    const beside = images.filter((uri) => active !== undefined && folderOf(uri) === folderOf(active));
+    const only = images.length === 1 ? images[0] : beside.length === 1 ? beside[0] : undefined;
+    return only === undefined ? this.askForProgram(images) : pathOf(only);
   }
 
   private async askForProgram(images: vscode.Uri[]): Promise<string | undefined> {
@@ -96,22 +91,6 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
     const open = vscode.l10n.t("Open launch.json");
     const picked = await vscode.window.showErrorMessage(messages.join(" "), open);
     if (picked === open) {
-      await vscode.commands.executeCommand("workbench.action.debug.configure");
-    }
-    return undefined;
-  }
-
-  private async refuseMissing(attribute: string, path: string): Promise<undefined> {
-    const build = vscode.l10n.t("Run Build Task");
-    const open = vscode.l10n.t("Open launch.json");
-    const picked = await vscode.window.showErrorMessage(
-      vscode.l10n.t('There is no file {0}. Build it, or correct "{1}" in launch.json.', path, attribute),
-      build,
-      open,
-    );
-    if (picked === build) {
-      await vscode.commands.executeCommand("workbench.action.tasks.build");
-    } else if (picked === open) {
       await vscode.commands.executeCommand("workbench.action.debug.configure");
     }
     return undefined;
@@ -149,4 +128,8 @@ function absolute(folder: vscode.WorkspaceFolder | undefined, path: string): str
 function inFolder(uri: vscode.Uri): string {
   const relative = vscode.workspace.asRelativePath(uri, false);
   return relative === uri.fsPath ? relative : `\${workspaceFolder}/${relative}`;
+}
+
+function folderOf(uri: vscode.Uri): string {
+  return vscode.Uri.joinPath(uri, "..").toString();
 }
