@@ -43,7 +43,7 @@ export function translate(cpu: Cpu, linear: number, access: Access, isUser: bool
     const updated = pde | Pte.A | (isWrite ? Pte.D : 0);
     if (updated !== pde) cpu.writePhysical(pdeAddress, 4, updated);
     const page = ((pde & 0xffc00000) | (linear & 0x3ff000)) >>> 0;
-    cpu.tlb.fill(linear, page, isUser, canWrite(updated, isUser, wp), (pde & Pte.G) !== 0);
+    cpu.tlb.fill(linear, page, isUser, canWrite(updated, isUser, wp), (pde & Pte.G) !== 0, true);
     return page + (linear & 0xfff);
   }
   const pteAddress = ((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) >>> 0;

@@ -41,8 +41,12 @@ export class Tlb {
   /** Linear page number of each entry, also where the tags are off (slow pages). */
   private readonly pageTags = new Uint32Array((L.TLB_USER + L.TLB_SET_SIZE - L.TLB_SUPERVISOR) >> 4);
 
+  /** Some entry may be a piece of a 4 MiB page: INVLPG then drops the whole 4 MiB. SDM Vol. 3, 4.10.4.1. */
+  private mayHoldLarge = false;
+
   /** Enters a translation. Writable means: RW allowed and D already set. */
-  fill(linear: number, page: number, isUser: boolean, isWritable: boolean, isGlobal: boolean): void {
+  fill(linear: number, page: number, isUser: boolean, isWritable: boolean, isGlobal: boolean, isLarge = false): void {
+    if (isLarge) this.mayHoldLarge = true;
     const at = this.entryOf(linear, isUser);
     const u32 = this.u32;
     if (!(u32[at + 3] & HELD)) this.used[this.usedCount++] = at;
@@ -72,6 +76,7 @@ export class Tlb {
       else this.clearEntry(at);
     }
     this.usedCount = kept;
+    if (kept === 0) this.mayHoldLarge = false;
     this.flushCode();
   }
   flushAll(): void {
@@ -84,6 +89,10 @@ export class Tlb {
   }
   /** INVLPG. */
   flushPage(linear: number): void {
+    if (!this.mayHoldLarge) this.flushSmallPage(linear);
+    else for (let i = 0; i < 1024; i++) this.flushSmallPage(((linear & 0xffc00000) | (i << 12)) >>> 0);
+  }
+  private flushSmallPage(linear: number): void {
     for (const isUser of [false, true]) {
       const at = this.entryOf(linear, isUser);
       // The entry stays in the used list; clearing twice is harmless, so mark it held but untagged.
