@@ -80,13 +80,15 @@ find_abi:
         movl    -4096(%ebx), %ecx                  /* directory[0] */
         testl   $1, %ecx
         jz      1f
-        cmpl    %ecx, -4096 + (KERNEL_BASE >> 20)(%ebx) /* directory[768] */
-        jne     1f
+        movl    -4096 + (KERNEL_BASE >> 20)(%ebx), %eax /* directory[768] */
+        xorl    %ecx, %eax
+        testl   $~0x60, %eax                       /* accessed and dirty come and go */
+        jnz     1f
         andl    $~0xFFF, %ecx
         cmpl    %ebx, %ecx                         /* a table below the directory? */
         jae     1f
         movl    (%ecx), %eax
-        andl    $~0x60, %eax                       /* accessed and dirty come and go */
+        andl    $~0x60, %eax
         cmpl    $7, %eax
         jne     1f
         movl    $LGUEST_ABI_2_6_32, %eax
