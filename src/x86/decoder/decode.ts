@@ -323,7 +323,7 @@ export class Decoder {
       case "sreg":
         o.kind = "segment";
         o.register = spec.value ?? regField;
-        return o.register <= Seg.GS;
+        return spec.value !== undefined || regField <= Seg.GS;
       case "creg":
         o.kind = "control";
         o.register = regField;
