@@ -13,7 +13,8 @@ export async function run(): Promise<void> {
   // VS Code does not let anybody replace console.log, mocha lets everybody replace its own.
   Mocha.reporters.Base.consoleLog = (...args: unknown[]) => console.log(format(...args).replace(/^/gm, MARK));
   const reporter = join(__dirname, "..", "..", "..", "..", "test", "support", "reporter.cjs");
-  const mocha = new Mocha({ reporter, timeout: 30_000, slow: 10_000, color: false });
+  const grep = process.env["RING1_GREP"] ?? "";
+  const mocha = new Mocha({ reporter, timeout: 30_000, slow: 10_000, color: false, grep });
   for (const file of readdirSync(__dirname).sort()) {
     if (file.endsWith(".test.js")) {
       mocha.addFile(join(__dirname, file));
