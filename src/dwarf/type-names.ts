@@ -1,0 +1,78 @@
+// Types spelled as C spells them: the name grows from the inside out, so that `pointer to array of 3 int` comes out as
+// `int (*)[3]`, and a declaration is the same spelling around a name. C11, section 6.7.7.
+
+import { type StructType, sizeOf, type Type } from "./types";
+
+const MAX_DEPTH = 32;
+
+/** `char *[4]`, `int (*)(void)`, `const struct page *`. */
+export function typeName(type: Type): string {
+  return spell(type, "", 0);
+}
+
+/** A declaration of `name`: `int (*handler)(struct registers *)`. */
+export function declarationOf(type: Type, name: string): string {
+  return spell(type, name, 0);
+}
+
+function spell(type: Type, inner: string, depth: number): string {
+  if (depth > MAX_DEPTH) return joined("...", inner);
+  switch (type.kind) {
+    case "base":
+    case "typedef":
+    case "void":
+      return joined(type.name, inner);
+    case "unknown":
+      return joined(type.name ?? "<unknown type>", inner);
+    case "struct":
+    case "enum": {
+      const keyword = type.kind === "struct" ? type.keyword : "enum";
+      return joined(type.name === undefined ? `${keyword} {...}` : `${keyword} ${type.name}`, inner);
+    }
+    case "pointer": {
+      if (type.name !== undefined) return joined(type.name, inner);
+      const mark = type.flavour === "reference" ? "&" : type.flavour === "rvalue-reference" ? "&&" : "*";
+      const { target } = type;
+      const needsParentheses = target.kind === "array" || target.kind === "function";
+      return spell(target, needsParentheses ? `(${mark}${inner})` : `${mark}${inner}`, depth + 1);
+    }
+    case "qualified": {
+      if (type.qualifier === "") return spell(type.target, inner, depth + 1);
+      const { target } = type;
+      // A qualifier of a pointer stands behind its star, any other in front of the type.
+      if (target.kind === "pointer" && target.name === undefined) {
+        return spell(target, inner === "" ? type.qualifier : `${type.qualifier} ${inner}`, depth + 1).replace(
+          `*${type.qualifier}`,
+          `* ${type.qualifier}`,
+        );
+      }
+      return `${type.qualifier} ${spell(target, inner, depth + 1)}`;
+    }
+    case "array": {
+      const bound = type.count ?? "";
+      return spell(type.element, `${inner}[${bound}]`, depth + 1);
+    }
+    case "function": {
+      const parameters = type.parameters.map((p) => spell(p, "", depth + 1));
+      if (type.isVariadic) parameters.push("...");
+      const list = parameters.length > 0 ? parameters.join(", ") : type.isPrototyped ? "void" : "";
+      return spell(type.returnType, `${inner}(${list})`, depth + 1);
+    }
+  }
+}
+
+function joined(name: string, inner: string): string {
+  if (inner === "") return name;
+  return `${name} ${inner}`;
+}
+
+/** A structure as its definition reads, with offsets: for hovers and for `ptype`. */
+export function structDefinition(type: StructType): string {
+  const lines = type.members.map((m) => {
+    const width = m.bitSize === undefined ? "" : ` : ${m.bitSize}`;
+    const place = `/* ${m.byteOffset}${m.bitSize === undefined ? "" : `:${m.bitOffset}`}, ${sizeOf(m.type) ?? "?"} */`;
+    return `  ${declarationOf(m.type, m.name ?? "")}${width};  ${place}`;
+  });
+  const head = type.name === undefined ? type.keyword : `${type.keyword} ${type.name}`;
+  return `${head} {\n${lines.join("\n")}${lines.length > 0 ? "\n" : ""}}`;
+}
