@@ -23,7 +23,7 @@ export interface Handler {
 }
 
 /** Functions that generated code calls beside the helpers: slow paths of memory access. */
-export type SlowPaths = Record<string, (...args: number[]) => number | void>;
+export type SlowPaths = Record<string, (...args: number[]) => number | undefined>;
 
 const TABLE_SIZE = 24576;
 const WASM_PAGE = 65536;
@@ -73,7 +73,7 @@ export class HandlerSets {
       set = this.buildSet(kind, isFlat, isStack32);
       this.sets.set(key, set);
     }
-    const hasMemory = decoded.modrmIsMemory || decoded.op1.kind === "memory" || decoded.op2.kind === "memory";
+    const hasMemory = decoded.modrmIsMemory || hasMemoryOperand(decoded);
     const form: Form = !hasMemory
       ? "reg"
       : kind !== "main" || !isFlat
@@ -151,6 +151,12 @@ export class HandlerSets {
     this.figures.bytes += bytes.length;
     return new WebAssembly.Instance(new WebAssembly.Module(bytes), { env });
   }
+}
+
+/** moffs, or implicit. */
+function hasMemoryOperand({ operands }: Decoded): boolean {
+  for (let k = 0; k < operands.length; k++) if (operands[k].kind === "memory") return true;
+  return false;
 }
 
 function slotOf(rowIndex: number, form: Form, operandSize: 2 | 4, repeat: (typeof REPEATS)[number]): number {
