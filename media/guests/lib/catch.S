@@ -6,7 +6,7 @@
         .text
 
 /* u32 trap_catch(void (*function)(void *), void *argument) */
-        .globl trap_catch, trap_caught
+        .globl trap_catch, trap_caught, catch_stack
         .type trap_catch, @function
 trap_catch:
         .cfi_startproc

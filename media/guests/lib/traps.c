@@ -9,7 +9,8 @@
 
 extern const u32 trap_stubs[STUBS + 1];
 extern const u8 trap_exit[];
-extern const u8 trap_caught[];
+extern const u8 trap_caught[]; /* catch.S */
+extern const u32 catch_stack;
 
 u32 trap_pushed_eflags;
 
@@ -98,6 +99,10 @@ void traps_init(void) {
 }
 
 void trap_escape(struct trap_frame *frame, u32 value) {
+  if (!catch_stack) {
+    trap_print(frame);
+    panic("%s at %08x, with nothing to catch it", trap_name(frame->vector), frame->eip);
+  }
   frame->eax = value;
   frame->eip = (u32)trap_caught;
   frame->cs = KERNEL_CS; /* a return to ring 1 does not touch SS and ESP; trap_caught knows the stack */

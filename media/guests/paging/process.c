@@ -302,7 +302,7 @@ void check_processes(void) {
 
   check(processes[first].state == ENDED && bury(first) == 7, "the program ends with status 7");
   check(counts.killed == 4, "four children were killed");
-  check(counts.copied >= 3, "pages were copied on write");
+  check(counts.copied >= 2, "pages were copied on write");
   check(counts.reused >= 1, "and not copied for the last one that has them");
   check(pages_free_count() == free_before, "all pages are free again");
   printf("     %u pages appeared, %u copied, %u reused, %u processes killed\n", counts.demanded, counts.copied,

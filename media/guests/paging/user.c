@@ -34,6 +34,7 @@ static volatile u32 *const heap = (volatile u32 *)HEAP_START;
 static __attribute__((noinline)) u32 deep(u32 levels) {
   volatile u8 room[4096];
 
+  __asm__ volatile("" : : "r"(room) : "memory"); /* so that the compiler really makes room */
   room[0] = (u8)levels;
   u32 below = levels == 0 ? 0 : deep(levels - 1);
   return below + (room[0] == (u8)levels);

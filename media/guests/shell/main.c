@@ -344,7 +344,8 @@ static unsigned words_needed(const char *usage) {
   return count;
 }
 
-static void run_line(char *line) {
+static void run_line(void *argument) {
+  char *line = argument;
   char *words[MAX_WORDS];
   unsigned count = 0;
 
@@ -422,6 +423,6 @@ _Noreturn void kernel_main(void) {
   for (;;) {
     printf("ring1> ");
     read_line(line);
-    run_line(line);
+    trap_catch(run_line, line);
   }
 }
