@@ -123,8 +123,10 @@ export class CodeCache {
     this.cpu.code.unmarkCode(physical);
     if (list === undefined) return;
     this.pages.delete(physical);
-    for (const page of list) this.dropPage(page);
-    this.cpu.tlb.flushCode();
+    for (const page of list) {
+      this.dropPage(page);
+      this.cpu.tlb.forgetCode(page.table);
+    }
   }
   dropAll(): void {
     for (const list of this.pages.values()) for (const page of list) this.dropPage(page);

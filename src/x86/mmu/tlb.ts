@@ -10,6 +10,8 @@ import * as L from "../state-layout";
 import { TLB_INVALID } from "../state-layout";
 
 const ENTRY_WORDS = L.TLB_ENTRY_SIZE >> 2;
+/** An invalid code tag of an entry that is still in the used list. */
+const STALE_CODE = TLB_INVALID + 2;
 /** Word +12 of an entry: physical page, with these flags in the low bits (all clear: entry empty). */
 const HELD = 1;
 const WRITABLE = 2;
@@ -87,6 +89,13 @@ export class Tlb {
     for (let i = 0; i < this.usedCodeCount; i++) this.u32[this.usedCode[i]] = TLB_INVALID;
     this.usedCodeCount = 0;
   }
+  /** A record table is no longer valid wherever it is mapped. */
+  forgetCode(table: number): void {
+    for (let i = 0; i < this.usedCodeCount; i++) {
+      const at = this.usedCode[i];
+      if (this.u32[at + 1] === table) this.u32[at] = STALE_CODE;
+    }
+  }
   /** INVLPG. */
   flushPage(linear: number): void {
     if (!this.mayHoldLarge) this.flushSmallPage(linear);
@@ -102,7 +111,7 @@ export class Tlb {
         this.pageTags[(at - (L.TLB_SUPERVISOR >> 2)) >> 2] = 0xffffffff;
       }
       const code = this.codeEntryOf(linear, isUser);
-      if (this.u32[code] === (linear & ~0xfff) >>> 0) this.u32[code] = TLB_INVALID + 2;
+      if (this.u32[code] === (linear & ~0xfff) >>> 0) this.u32[code] = STALE_CODE;
     }
   }
   /** A physical page became watched (code, watchpoint) or stopped being so: its entries lose or regain their tags. */
