@@ -47,7 +47,7 @@ describe("a person at the workbench", () => {
   it("finds a welcome in the debug side bar, and the way to a sample", async () => {
     await workbench.press("Control+Shift+D");
     const sideBar = workbench.page.locator(".part.sidebar");
-    await workbench.untilText("the side bar", sideBar, /Run and Debug/i);
+    await workbench.untilText("the side bar", sideBar, /Run Sample/i);
     await workbench.picture("01-welcome");
   });
 
