@@ -23,7 +23,7 @@ export interface Handler {
 }
 
 /** Functions that generated code calls beside the helpers: slow paths of memory access. */
-export type SlowPaths = Record<string, (...args: number[]) => number | undefined>;
+export type SlowPaths = Record<string, (...args: number[]) => number>;
 
 const TABLE_SIZE = 24576;
 const WASM_PAGE = 65536;

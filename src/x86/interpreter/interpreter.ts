@@ -289,7 +289,7 @@ export class Interpreter extends RunLoop {
   // -- slow memory access from generated code: FAULT_PENDING instead of exceptions --------------------------------------
   private slowPaths(): SlowPaths {
     const { cpu } = this;
-    const guarded = <T>(access: () => T, otherwise: T): T => {
+    const guarded = (access: () => number): number => {
       try {
         return access();
       } catch (error) {
@@ -297,25 +297,32 @@ export class Interpreter extends RunLoop {
         cpu.u32[L.FAULT_VECTOR >> 2] = error.vector;
         cpu.u32[L.FAULT_ERROR >> 2] = error.errorCode ?? 0;
         cpu.u32[L.FAULT_PENDING >> 2] = 1;
-        return otherwise;
+        return 0;
       }
     };
     const paths: SlowPaths = {
-      slowProbe: (linear, bytes) => guarded(() => cpu.probeWriteLinear(linear, bytes), undefined),
+      slowProbe: (linear, bytes) =>
+        guarded(() => {
+          cpu.probeWriteLinear(linear, bytes);
+          return 0;
+        }),
       slowSegment: (segment, offset, last, isWrite) =>
-        guarded(
-          () => linearForAccess(cpu, (segment - L.SEGMENTS) / L.SEGMENT_STRIDE, offset >>> 0, last + 1, isWrite !== 0),
-          0,
+        guarded(() =>
+          linearForAccess(cpu, (segment - L.SEGMENTS) / L.SEGMENT_STRIDE, offset >>> 0, last + 1, isWrite !== 0),
         ),
     };
     for (const size of [1, 2, 4]) {
-      paths[`slowLoad${size}`] = (linear) => guarded(() => cpu.readLinear(linear, size), 0);
-      paths[`slowStore${size}`] = (linear, value) => guarded(() => cpu.writeLinear(linear, size, value), undefined);
+      paths[`slowLoad${size}`] = (linear) => guarded(() => cpu.readLinear(linear, size));
+      paths[`slowStore${size}`] = (linear, value) =>
+        guarded(() => {
+          cpu.writeLinear(linear, size, value);
+          return 0;
+        });
       paths[`slowUpdate${size}`] = (linear) =>
         guarded(() => {
           cpu.probeWriteLinear(linear, size);
           return cpu.readLinear(linear, size);
-        }, 0);
+        });
     }
     return paths;
   }
