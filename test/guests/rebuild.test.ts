@@ -19,6 +19,10 @@ const toolchains = {
 };
 type Toolchain = keyof typeof toolchains;
 
+/** The versions of compiler and linker that made the prebuilt ELFs. */
+const made = readFileSync(join(guestsFolder, "prebuilt.txt"), "utf8").trim();
+const madeBy = (toolchain: Toolchain): boolean => (toolchain === "clang") === made.includes("clang");
+
 function firstLine(command: string): string | undefined {
   const result = spawnSync(command, ["--version"], { encoding: "utf8" });
   return result.status === 0 ? result.stdout.split("\n")[0] : undefined;
@@ -129,11 +133,13 @@ describe("sample guests", () => {
         }
       });
 
-      it("come out byte for byte the same, if this compiler made the prebuilt ones", function () {
+      if (!madeBy(toolchain)) {
+        return;
+      }
+      it("come out byte for byte the same, if this is the version that made the prebuilt ones", function () {
         const versions = toolchains[toolchain].version.map(firstLine).join("\n");
-        const made = readFileSync(join(guestsFolder, "prebuilt.txt"), "utf8").trim();
         if (versions !== made) {
-          console.log(`      skipped: the prebuilt ELFs were made with\n${made}\n      and here is\n${versions}`);
+          console.log(`        skipped: the prebuilt ELFs were made with\n${made}\n        and here is\n${versions}`);
           this.skip();
         }
         for (const guest of guests) {

@@ -9,7 +9,7 @@
 #include "check.h"
 
 /* Kernel addresses and user addresses to play with, each in a table of its own. */
-#define KERNEL_PLACE 0xF0000000
+#define KERNEL_PLACE 0xFB000000
 #define USER_PLACE   0x20000000
 #define DIRECTORIES  6 /* the host keeps shadows of four */
 
