@@ -221,7 +221,7 @@ function pushReturn(
 /**
  * Delivers a fault, and whatever goes wrong while doing so, by the double-fault rules (SDM Vol. 3, table 6-5). The EIP to return to
  * is cpu.eip: an engine that delivers a trap has moved it already.
- * @param chain receives every exception that was tried, in order
+ * @param chain receives every exception on the way, in order, for whoever explains a shutdown
  * @returns "shutdown" when the double fault could not be delivered either (Vol. 3, 6.15, interrupt 8)
  */
 export function deliverException(cpu: Cpu, fault: GuestFault, chain: GuestFault[] = []): "delivered" | "shutdown" {
@@ -238,7 +238,10 @@ export function deliverException(cpu: Cpu, fault: GuestFault, chain: GuestFault[
         chain.push(second);
         return "shutdown";
       }
-      current = isDoubleFault(current.vector, second.vector) ? new GuestFault(Vector.DF, 0) : second;
+      if (isDoubleFault(current.vector, second.vector)) {
+        chain.push(second);
+        current = new GuestFault(Vector.DF, 0);
+      } else current = second;
     }
   }
 }
