@@ -55,8 +55,8 @@ export interface CoreFunctions {
 
 export class HandlerEmitter extends WasmEmitter {
   readonly instruction: Instruction;
-  /** The row asked for the address size, so it needs a handler of its own for each. */
-  usesAddressSize = false;
+  /** The operand size made a difference; else one handler serves both. */
+  usesOperandSize = false;
   /** No path falls through to the next instruction. */
   endsBlock = false;
   private readonly cache = new Map<string, Value>();
@@ -80,11 +80,11 @@ export class HandlerEmitter extends WasmEmitter {
       op1: operands[0] ?? none,
       op2: operands[1] ?? none,
       op3: operands[2] ?? none,
-      operandSize,
-      get addressSize() {
-        self.usesAddressSize = true;
-        return mode.addressSize;
+      get operandSize() {
+        self.usesOperandSize = true;
+        return operandSize;
       },
+      addressSize: mode.addressSize,
       repeat,
       // One processor: LOCK changes nothing but what the decoder accepts, so locked forms share the handler.
       isLocked: false,
@@ -108,7 +108,18 @@ export class HandlerEmitter extends WasmEmitter {
 
   private bind(spec: OperandSpec, slot: number, operandSize: 2 | 4): RecordOperand {
     const size: Size = spec.width === "b" ? 1 : spec.width === "w" ? 2 : spec.width === "d" ? 4 : operandSize;
-    const at = (kind: OperandKind): RecordOperand => ({ kind, size, slot, fixed: 0 });
+    const self = this;
+    const isVariable = spec.width === "v" || spec.width === "p";
+    const make = (kind: OperandKind, where: number | undefined, fixed: number): RecordOperand => ({
+      kind,
+      get size() {
+        if (isVariable) self.usesOperandSize = true;
+        return size;
+      },
+      slot: where,
+      fixed,
+    });
+    const at = (kind: OperandKind): RecordOperand => make(kind, slot, 0);
     switch (spec.where) {
       case "reg":
       case "rmreg":
@@ -142,9 +153,9 @@ export class HandlerEmitter extends WasmEmitter {
       case "xmmrm":
         return at(this.form === "reg" ? "xmm" : "memory");
       case "fixed":
-        return { kind: "register", size, slot: undefined, fixed: spec.value ?? 0 };
+        return make("register", undefined, spec.value ?? 0);
       case "const":
-        return { kind: "immediate", size, slot: undefined, fixed: spec.value ?? 0 };
+        return make("immediate", undefined, spec.value ?? 0);
     }
   }
 

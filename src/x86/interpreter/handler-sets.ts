@@ -103,16 +103,17 @@ export class HandlerSets {
     rows.forEach((row, rowIndex) => {
       for (const form of forms) {
         if (!hasForm(row, form)) continue;
-        for (const operandSize of [4, 2] as const) {
-          if (row.onlyOperandSize !== undefined && row.onlyOperandSize !== operandSize) continue;
-          for (const repeat of row.prefixes === "rep" ? REPEATS : REPEATS.slice(0, 1)) {
+        for (const repeat of row.prefixes === "rep" ? REPEATS : REPEATS.slice(0, 1)) {
+          for (const operandSize of [4, 2] as const) {
+            if (row.onlyOperandSize !== undefined && row.onlyOperandSize !== operandSize) continue;
             const emitter = new HandlerEmitter(module, core, row, operandSize, form, mode, repeat);
             emitter.onHelper = (helper, args) => imports.set(`helper:${helper.name}:${args}`, helper);
             elements.push(emitter.build());
-            handlers[slotOf(rowIndex, form, operandSize, repeat)] = {
-              index: this.nextIndex + elements.length - 1,
-              endsBlock: emitter.endsBlock,
-            };
+            const handler: Handler = { index: this.nextIndex + elements.length - 1, endsBlock: emitter.endsBlock };
+            handlers[slotOf(rowIndex, form, operandSize, repeat)] = handler;
+            if (emitter.usesOperandSize) continue;
+            handlers[slotOf(rowIndex, form, 2, repeat)] = handler;
+            break;
           }
         }
       }
