@@ -132,7 +132,6 @@ function setDebug(cpu: Cpu, number: number, value: number): void {
 export const halt = helper("halt", "refetch", (cpu) => {
   checkPrivileged(cpu);
   cpu.setWord(L.HALTED, 1);
-  cpu.requestExit();
 });
 
 /** CLI. Without PVI and VME, IOPL alone decides; in virtual-8086 mode CPL is 3. SDM Vol. 2. */
