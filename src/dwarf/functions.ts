@@ -97,12 +97,16 @@ export class Functions {
     return frames.map((frame, i) => ({ ...frame, position: i === 0 ? position : frames[i - 1].callSite }));
   }
 
-  /** A name for the innermost function or inlined call at an address; rows of one line in different ones are different places. */
+  /**
+   * What an address is a part of: `key` names the innermost block, so that rows of one line in different blocks (inlined
+   * copies, code that was duplicated) are told apart; `name` is that of the innermost function or inlined function.
+   */
   instanceAt(address: number): { key: number; name: string; function: DwarfFunction } | undefined {
     const fn = this.at(address);
     if (!fn) return undefined;
-    const innermost = inlinedAt(fn.die, address).at(-1)?.die ?? fn.die;
-    return { key: innermost.key, name: innermost.qualifiedName ?? fn.qualifiedName, function: fn };
+    const blocks = blocksAt(fn.die, address);
+    const inlined = blocks.findLast((die) => die.tag === Tag.inlined_subroutine);
+    return { key: (blocks.at(-1) ?? fn.die).key, name: inlined?.qualifiedName ?? fn.qualifiedName, function: fn };
   }
 
   /**

@@ -1,19 +1,19 @@
 // Questions about source lines that need functions too: breakpoints.
 //
 // A line's code may be in several rows of several functions (a loop's condition, an inlined copy): a breakpoint wants
-// each function or inlined copy once, at its lowest address, and behind the prologue where the line is the function's
-// own first. A line without code snaps to the next one that has some, and the answer says so.
+// each block of each function or inlined copy once, at its lowest address, and behind the prologue where the line is the
+// function's own first. A line without code snaps to the next one that has some, and the answer says so.
 
 import { found, type Lookup, refused } from "./errors";
 import type { Functions } from "./functions";
-import type { Lines, RowMatch, SourceFile } from "./lines";
+import type { Lines, LineTable, RowMatch, SourceFile } from "./lines";
 
 export interface LineAddress {
   /** Where to stop: behind the prologue if the line's code begins its function. */
   readonly address: number;
   /** Where the line's code begins. */
   readonly start: number;
-  /** End of the stretch of code that belongs to the line from there. */
+  /** End of the code around `address` that belongs to one line. */
   readonly end: number;
   readonly column: number;
   /** The function, or the inlined one, that the code is a copy of. */
@@ -57,7 +57,7 @@ export class SourceLines {
       const exact = matches.filter((m) => m.table.rows().columns[m.row] === column);
       if (exact.length > 0) matches = exact;
     }
-    const addresses = this.onePerFunction(matches.slice(0, MAX_LOCATIONS));
+    const addresses = this.onePerBlock(matches.slice(0, MAX_LOCATIONS));
     if (addresses.length === 0) return refused(`no code for line ${requestedLine}`);
     return found({ requestedLine, line, isSnapped: line !== requestedLine, addresses });
   }
@@ -78,7 +78,7 @@ export class SourceLines {
     return [...places.values()].sort((a, b) => a.line - b.line || a.column - b.column);
   }
 
-  private onePerFunction(matches: readonly RowMatch[]): LineAddress[] {
+  private onePerBlock(matches: readonly RowMatch[]): LineAddress[] {
     const best = new Map<number, LineAddress>();
     for (const { table, row } of matches) {
       const start = table.rows().addresses[row];
@@ -95,12 +95,17 @@ export class SourceLines {
       best.set(key, {
         address,
         start,
-        end: Math.max(stretch.end, described.end),
+        end: this.endOf(table, address),
         column: described.column,
         functionName: instance?.name,
         file: described.file,
       });
     }
     return [...best.values()].sort((a, b) => a.address - b.address);
+  }
+
+  private endOf(table: LineTable, address: number): number {
+    const row = this.lines.rowAt(table, address);
+    return row === undefined ? address : this.lines.stretch(table, row).end;
   }
 }

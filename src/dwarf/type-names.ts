@@ -1,7 +1,7 @@
 // Types spelled as C spells them: the name grows from the inside out, so that `pointer to array of 3 int` comes out as
 // `int (*)[3]`, and a declaration is the same spelling around a name. C11, section 6.7.7.
 
-import { type StructType, sizeOf, type Type } from "./types";
+import { type QualifiedType, type StructType, sizeOf, type Type } from "./types";
 
 const MAX_DEPTH = 32;
 
@@ -36,18 +36,8 @@ function spell(type: Type, inner: string, depth: number): string {
       const needsParentheses = target.kind === "array" || target.kind === "function";
       return spell(target, needsParentheses ? `(${mark}${inner})` : `${mark}${inner}`, depth + 1);
     }
-    case "qualified": {
-      if (type.qualifier === "") return spell(type.target, inner, depth + 1);
-      const { target } = type;
-      // A qualifier of a pointer stands behind its star, any other in front of the type.
-      if (target.kind === "pointer" && target.name === undefined) {
-        return spell(target, inner === "" ? type.qualifier : `${type.qualifier} ${inner}`, depth + 1).replace(
-          `*${type.qualifier}`,
-          `* ${type.qualifier}`,
-        );
-      }
-      return `${type.qualifier} ${spell(target, inner, depth + 1)}`;
-    }
+    case "qualified":
+      return spellQualified(type, inner, depth);
     case "array": {
       const bound = type.count ?? "";
       return spell(type.element, `${inner}[${bound}]`, depth + 1);
@@ -59,6 +49,24 @@ function spell(type: Type, inner: string, depth: number): string {
       return spell(type.returnType, `${inner}(${list})`, depth + 1);
     }
   }
+}
+
+/** Qualifiers of a pointer stand behind its star, those of any other type in front of it. */
+function spellQualified(type: QualifiedType, inner: string, depth: number): string {
+  const qualifiers = new Set<string>();
+  let target: Type = type;
+  for (let i = 0; i < MAX_DEPTH && target.kind === "qualified"; i++) {
+    if (target.qualifier !== "") qualifiers.add(target.qualifier);
+    target = target.target;
+  }
+  if (target.kind === "qualified") return joined("...", inner);
+  const list = [...qualifiers].sort().join(" ");
+  if (list === "") return spell(target, inner, depth + 1);
+  if (target.kind === "pointer" && target.name === undefined) {
+    const behindStar = inner === "" || inner.startsWith("*") ? ` ${list}${inner}` : ` ${list} ${inner}`;
+    return spell(target, behindStar, depth + 1);
+  }
+  return `${list} ${spell(target, inner, depth + 1)}`;
 }
 
 function joined(name: string, inner: string): string {

@@ -164,14 +164,20 @@ export class ElfFile {
     );
   }
 
-  /** Bytes of the image at a virtual address, as the file has them; undefined outside the segments' file parts. */
+  /** Bytes of the image at a virtual address as it is when loaded, zeros of .bss included; undefined outside the segments. */
   bytesAtAddress(address: number, length: number): Uint8Array | undefined {
     const segment = this.segments.find(
-      (s) => s.isLoad && address >= s.virtualAddress && address - s.virtualAddress + length <= s.fileSize,
+      (s) => s.isLoad && address >= s.virtualAddress && address - s.virtualAddress + length <= s.memorySize,
     );
     if (!segment) return undefined;
-    const bytes = this.source.read(segment.offset + address - segment.virtualAddress, length);
-    return bytes.length === length ? bytes : undefined;
+    const offset = address - segment.virtualAddress;
+    const inFile = Math.max(0, Math.min(length, segment.fileSize - offset));
+    const bytes = this.source.read(segment.offset + offset, inFile);
+    if (bytes.length < inFile) return undefined;
+    if (inFile === length) return bytes;
+    const image = new Uint8Array(length);
+    image.set(bytes);
+    return image;
   }
 
   private readHeader() {
