@@ -74,7 +74,7 @@ export abstract class RunLoop implements Engine {
         }
         if (executed === "breakpoint") return { kind: "breakpoint" };
         ignoreBreakpoint = false;
-        if (isStepping && !shadow && !cpu.u32[L.INTERRUPT_SHADOW >> 2]) this.singleStepTrap();
+        if (isStepping && cpu.u32[L.INTERRUPT_SHADOW >> 2] !== L.Shadow.STACK) this.singleStepTrap();
       } catch (error) {
         ignoreBreakpoint = false;
         const exit = this.handle(error);

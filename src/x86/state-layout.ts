@@ -83,8 +83,12 @@ export const CURRENT_RECORD = 0x418;
 export const BUDGET = 0x41c;
 /** What BUDGET was when the run began. */
 export const BUDGET_START = 0x420;
-/** 1: interrupts and single-step traps are held off for one instruction (after STI, MOV SS, POP SS). */
+/**
+ * Interrupts are held off for one instruction: Shadow.STI after STI, Shadow.STACK after MOV SS and POP SS, which also hold off the single-step trap after
+ * themselves. SDM Vol. 3, 6.8.3.
+ */
 export const INTERRUPT_SHADOW = 0x424;
+export const Shadow = { NONE: 0, STI: 1, STACK: 2 } as const;
 /** wasm address of RAM's first byte and RAM's size in bytes, for generated code. */
 export const RAM_SIZE = 0x428;
 /** 1: the processor executed HLT and waits for an interrupt. */

@@ -128,7 +128,7 @@ function setDebug(cpu: Cpu, number: number, value: number): void {
   cpu.setWord(L.DEBUG_REGISTERS + number * 4, value);
 }
 
-/** HLT: the engine stops at the next boundary and waits for an interrupt. */
+/** HLT: the engine sees HALTED at the next boundary and waits for an interrupt. */
 export const halt = helper("halt", "refetch", (cpu) => {
   checkPrivileged(cpu);
   cpu.setWord(L.HALTED, 1);
@@ -143,7 +143,7 @@ export const clearInterrupts = helper("clearInterrupts", "refetch", (cpu) => {
 /** STI: when IF was 0, interrupts wait for one more instruction. SDM Vol. 2. */
 export const setInterrupts = helper("setInterrupts", "refetch", (cpu) => {
   checkInterruptFlagAccess(cpu);
-  if (!(cpu.systemFlags & Flag.IF)) cpu.setWord(L.INTERRUPT_SHADOW, 1);
+  if (!(cpu.systemFlags & Flag.IF)) cpu.setWord(L.INTERRUPT_SHADOW, L.Shadow.STI);
   cpu.systemFlags |= Flag.IF;
 });
 

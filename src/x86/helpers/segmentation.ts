@@ -40,14 +40,15 @@ const DPL3 = 0x6000;
  */
 export function linearForAccess(cpu: Cpu, seg: number, offset: number, size: number, isWrite: boolean): number {
   offset >>>= 0;
-  const attributes = cpu.segmentAttributes(seg);
-  if (
-    !cpu.isSegmentUsable(seg) ||
-    (isProtected(cpu) && !isTypeAllowed(attributes, isWrite)) ||
-    !isInsideLimit(attributes, cpu.segmentLimit(seg), offset, size)
-  )
-    throw new GuestFault(seg === Seg.SS ? Vector.SS : Vector.GP, 0);
+  if (!isAccessible(cpu, seg, offset, size, isWrite)) throw new GuestFault(seg === Seg.SS ? Vector.SS : Vector.GP, 0);
   return (cpu.segmentBase(seg) + offset) >>> 0;
+}
+
+/** Whether linearForAccess would succeed. */
+export function isAccessible(cpu: Cpu, seg: number, offset: number, size: number, isWrite: boolean): boolean {
+  const attributes = cpu.segmentAttributes(seg);
+  if (!cpu.isSegmentUsable(seg) || (isProtected(cpu) && !isTypeAllowed(attributes, isWrite))) return false;
+  return isInsideLimit(attributes, cpu.segmentLimit(seg), offset, size);
 }
 
 /** Reads need data or readable code, writes need writable data. SDM Vol. 3, 5.4. */
@@ -134,7 +135,7 @@ export function loadSegmentRegister(cpu: Cpu, seg: number, selector: number): vo
 /** MOV and POP to a segment register. After SS, interrupts wait for one instruction. SDM Vol. 3, 6.8.3. */
 export const loadSegment = helper("loadSegment", "refetch", (cpu, seg, selector) => {
   loadSegmentRegister(cpu, seg, selector);
-  if (seg === Seg.SS) cpu.setWord(L.INTERRUPT_SHADOW, 1);
+  if (seg === Seg.SS) cpu.setWord(L.INTERRUPT_SHADOW, L.Shadow.STACK);
 });
 
 /** LDS, LES, LFS, LGS, LSS: as loadSegment, but LSS sets ESP with SS and needs no interrupt shadow. */
