@@ -35,3 +35,4 @@ export {
   verifyRead,
   verifyWrite,
 } from "./segmentation";
+export { bulkString, StringKind } from "./strings";
