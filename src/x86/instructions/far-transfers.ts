@@ -61,12 +61,14 @@ function retfRelease(e: Emitter, i: Instruction): void {
 function interrupt(e: Emitter, vector: Value, kind: number): void {
   e.call(softwareInterrupt, vector, e.nextEip(), e.const(kind));
 }
+
 /** SDM Vol. 2 INT n/INTO/INT3/INT1. */
 function int(e: Emitter, i: Instruction): void {
   interrupt(e, e.read(i.op1), InterruptKind.INT_N);
 }
+/** The manual calls it a trap; the recorded silicon saves the address of INT1 itself (vectors: mov, "int1"). */
 function int1(e: Emitter): void {
-  interrupt(e, e.const(Vector.DB), InterruptKind.INT1);
+  e.call(softwareInterrupt, e.const(Vector.DB), e.currentEip(), e.const(InterruptKind.INT1));
 }
 function int3(e: Emitter): void {
   interrupt(e, e.const(Vector.BP), InterruptKind.BREAKPOINT);

@@ -16,7 +16,7 @@ export const stack = [
   insn("POP", "58+r", [reg.v], pop),
   insn("POP", "8F /0", [rm.v], pop, { addressAfterPop: true }),
   insn("PUSHA", "60", [], pusha),
-  insn("POPA", "61", [], popa),
+  insn("POPA", "61", [], popa, { commitsEarly: "registers popped before the fault keep their values, as on silicon" }),
   insn("ENTER", "C8 iw ib", [imm.w, imm8.b], enter),
   insn("LEAVE", "C9", [], leave),
 ];
@@ -50,21 +50,22 @@ function pop(e: Emitter, i: Instruction): void {
   }
 }
 
-/** Order in which PUSHA stores; POPA takes them back. */
-const ALL = [Reg.EAX, Reg.ECX, Reg.EDX, Reg.EBX, Reg.ESP, Reg.EBP, Reg.ESI, Reg.EDI];
-
 /** SDM Vol. 2 PUSHA/PUSHAD. */
 function pusha(e: Emitter, i: Instruction): void {
   e.call(pushAll, e.const(i.operandSize));
 }
 
-/** SDM Vol. 2 POPA/POPAD. The image of ESP is skipped. */
+/**
+ * SDM Vol. 2 POPA/POPAD. The image of ESP is skipped. Each register is written as it is popped, and keeps that when a later
+ * pop faults: the manual's pseudo-code read literally, and what silicon does (vectors: stack, "popa across an edge").
+ */
 function popa(e: Emitter, i: Instruction): void {
   const size = i.operandSize;
   const top = e.stackPointer();
-  const values = ALL.map((_, k) => e.loadStack(e.add(top, e.const((7 - k) * size)), size));
+  for (let register = Reg.EDI as number; register >= Reg.EAX; register--)
+    if (register !== Reg.ESP)
+      e.writeRegister(register, size, e.loadStack(e.add(top, e.const((Reg.EDI - register) * size)), size));
   popBytes(e, 8 * size);
-  for (const [k, register] of ALL.entries()) if (register !== Reg.ESP) e.writeRegister(register, size, values[k]);
 }
 
 /** SDM Vol. 2 ENTER. */

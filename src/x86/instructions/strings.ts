@@ -23,8 +23,8 @@ function stringRows(mnemonic: string, opcodes: [string, string], meaning: (isByt
 }
 
 export const strings = [
-  ...stringRows("INS", ["6C", "6D"], repeated(ins)),
-  ...stringRows("OUTS", ["6E", "6F"], repeated(outs)),
+  ...stringRows("INS", ["6C", "6D"], repeated(ins, checkOwnPort)),
+  ...stringRows("OUTS", ["6E", "6F"], repeated(outs, checkOwnPort)),
   ...stringRows("MOVS", ["A4", "A5"], repeated(movs)),
   ...stringRows("CMPS", ["A6", "A7"], repeatedCompare(cmps)),
   ...stringRows("STOS", ["AA", "AB"], repeated(stos)),
@@ -32,10 +32,11 @@ export const strings = [
   ...stringRows("SCAS", ["AE", "AF"], repeatedCompare(scas)),
 ];
 
-/** REP: until the count is 0. */
-function repeated(once: Iteration): (isByte: boolean) => Semantics {
+/** REP: until the count is 0. `check` is done even when it is 0 to begin with. */
+function repeated(once: Iteration, check?: Iteration): (isByte: boolean) => Semantics {
   return (isByte) => (e, i) => {
     const size = isByte ? 1 : i.operandSize;
+    check?.(e, i, size);
     if (i.repeat === "none") {
       once(e, i, size);
       return;
@@ -116,10 +117,14 @@ function scas(e: Emitter, i: Instruction, size: Size): void {
   advance(e, i, Reg.EDI, size);
 }
 
+/** The port in DX must be allowed. */
+function checkOwnPort(e: Emitter, _i: Instruction, size: Size): void {
+  e.call(checkPort, e.readRegister(Reg.EDX, 2), e.const(size));
+}
+
 /** SDM Vol. 2 INS. The place is tried before the port is read: a device must not be asked twice. */
 function ins(e: Emitter, i: Instruction, size: Size): void {
   const port = e.readRegister(Reg.EDX, 2);
-  e.call(checkPort, port, e.const(size));
   e.probeWrite(Seg.ES, destinationIndex(e, i), size);
   const value = e.call(readPort, port, e.const(size));
   e.store(Seg.ES, destinationIndex(e, i), value, size);
@@ -129,7 +134,6 @@ function ins(e: Emitter, i: Instruction, size: Size): void {
 /** SDM Vol. 2 OUTS. */
 function outs(e: Emitter, i: Instruction, size: Size): void {
   const port = e.readRegister(Reg.EDX, 2);
-  e.call(checkPort, port, e.const(size));
   const value = e.load(i.dataSegment, sourceIndex(e, i), size);
   e.call(writePort, port, e.const(size), value);
   advance(e, i, Reg.ESI, size);
