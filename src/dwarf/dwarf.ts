@@ -27,6 +27,8 @@ import { type Variable, Variables } from "./variables";
 export interface SourceLocation extends LineRow {
   /** The innermost function or inlined function, with namespaces. */
   readonly functionName?: string;
+  /** False for code that the compiler gave no line: this is the line before it in the same function. */
+  readonly isExact: boolean;
   /** The stretch around the address that belongs to the same line: what a step over the line has to leave. */
   readonly stretch: { readonly start: number; readonly end: number };
 }
@@ -101,11 +103,14 @@ export class Dwarf {
       if (!unit) return refused(this.whyNoLines() ?? `no line information for 0x${address.toString(16)}`);
       const table = this.lines.tableOf(unit);
       if (!table) return refused(`no line information: ${unit.name} has no line table`);
+      const instance = this.functions.instanceAt(address);
+      const range = instance?.function.ranges.find((r) => address >= r.start && address < r.end);
       const row = this.lines.rowAt(table, address);
-      const described = row === undefined ? undefined : this.lines.describe(table, row);
-      if (row === undefined || !described) return refused(`no line information for 0x${address.toString(16)}`);
-      const functionName = this.functions.instanceAt(address)?.name;
-      return found({ ...described, functionName, stretch: this.lines.stretch(table, row) });
+      const lined = row === undefined ? undefined : this.lines.withLine(table, row, range?.start ?? 0);
+      const described = lined === undefined ? undefined : this.lines.describe(table, lined);
+      if (lined === undefined || !described) return refused(`no line information for 0x${address.toString(16)}`);
+      const stretch = this.lines.stretch(table, lined);
+      return found({ ...described, functionName: instance?.name, stretch, isExact: lined === row });
     });
   }
 
@@ -212,13 +217,13 @@ export class Dwarf {
   /** A variable's value in a frame, as a tree. */
   valueOf(variable: Variable, frame: FrameContext, options: ValueOptions = {}): ValueNode {
     const storage = new Storage(this.locate(variable, frame), frame);
-    return new ValueNode(variable.name, variable.type, storage, this.withCounts(options, frame));
+    return new ValueNode(variable.name, variable.type, storage, this.withFrame(options, frame));
   }
 
   /** A value of a type at an address, as a tree: what a cast of an address gives. */
   valueAt(name: string, type: Type, address: number, frame: FrameContext, options: ValueOptions = {}): ValueNode {
     const storage = new Storage({ kind: "memory", address: address >>> 0 }, frame);
-    return new ValueNode(name, type, storage, this.withCounts(options, frame));
+    return new ValueNode(name, type, storage, this.withFrame(options, frame));
   }
 
   // ---- types -------------------------------------------------------------------------------------------------------
@@ -289,13 +294,20 @@ export class Dwarf {
     return "no line information: the program was built without debug information (compile and link with -g)";
   }
 
-  private withCounts(options: ValueOptions, frame: FrameContext): ValueOptions {
+  private withFrame(options: ValueOptions, frame: FrameContext): ValueOptions {
     const countOf: ValueOptions["countOf"] = (type) => {
       const die = type.dynamicCount;
       const count = die && this.answer(() => found(this.variables.countOf(die, frame)));
       return count?.ok ? count.value : undefined;
     };
-    return { countOf, ...options };
+    const implicitTarget: ValueOptions["implicitTarget"] = (target) => {
+      const storage = this.answer(() => {
+        const die = this.list.entryOfKey(target);
+        return die ? found(new Storage(this.variables.locateDie(die, frame), frame)) : refused("no such entry");
+      });
+      return storage.ok ? storage.value : undefined;
+    };
+    return { countOf, implicitTarget, ...options };
   }
 
   /** The definition of a type that a unit only declares. Same tag; the index of names knows definitions only. */

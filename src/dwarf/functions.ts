@@ -91,6 +91,8 @@ export class Functions {
     ];
     for (const { die, ranges } of inlinedAt(fn.die, address)) {
       const callSite = this.positionOf(die, At.call_file, At.call_line, At.call_column);
+      // Strict DWARF 2 does not say where the call was: without a line for the caller there is no frame to show.
+      if (!callSite) continue;
       const name = die.qualifiedName ?? "(unnamed function)";
       frames.unshift({ name, isInlined: true, ranges, callSite, function: fn, die });
     }

@@ -149,6 +149,15 @@ export class Lines {
     return last;
   }
 
+  /** The row itself if it has a line, else the nearest one before it that has, not before the address `lowest`. */
+  withLine(table: LineTable, row: number, lowest: number): number | undefined {
+    const { lines, flags, addresses } = table.rows();
+    for (let i = row; i >= 0 && addresses[i] >= lowest && !(flags[i] & RowFlag.endSequence); i--) {
+      if (lines[i] !== 0) return i;
+    }
+    return undefined;
+  }
+
   /** A row as an answer; undefined if it names no line or no file. */
   describe(table: LineTable, row: number): LineRow | undefined {
     const rows = table.rows();

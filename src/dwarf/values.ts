@@ -23,6 +23,8 @@ import {
 export interface ValueOptions extends FormatOptions {
   /** Names that may be typed where a number is expected. */
   readonly resolve?: NameResolver;
+  /** Where the entry is that an optimised-away pointer points to (an `implicit-pointer` location). */
+  implicitTarget?(target: number): Storage | undefined;
   /** The number of elements of an array whose length is known only at run time. */
   countOf?(type: ArrayType): number | undefined;
 }
@@ -159,10 +161,10 @@ export class ValueNode {
   dereference(): ValueNode | undefined {
     const t = stripped(this.type);
     if (t.kind !== "pointer") return undefined;
-    const address = this.pointed(t);
-    if (address === undefined) return undefined;
+    const storage = this.pointed(t);
+    if (!storage) return undefined;
     const expression = `*${this.expression}`;
-    return new ValueNode(expression, t.target, this.storage.memory(address), this.options, expression);
+    return new ValueNode(expression, t.target, storage, this.options, expression);
   }
 
   /** The member of this name of a structure, union or class; anonymous ones are searched too. */
@@ -188,17 +190,11 @@ export class ValueNode {
     const t = stripped(this.type);
     if (t.kind === "array") return this.elementNode(t, index);
     if (t.kind !== "pointer") return undefined;
-    const address = this.pointed(t);
+    const storage = this.pointed(t);
     const size = sizeOf(t.target);
-    if (address === undefined || size === undefined) return undefined;
+    if (!storage || size === undefined) return undefined;
     const name = `[${index}]`;
-    return new ValueNode(
-      name,
-      t.target,
-      this.storage.memory(address + index * size),
-      this.options,
-      grouped(this.expression) + name,
-    );
+    return new ValueNode(name, t.target, storage.at(index * size), this.options, grouped(this.expression) + name);
   }
 
   /** The scalar's bytes; a bit-field's bits moved to the low end. */
@@ -220,6 +216,7 @@ export class ValueNode {
 
   private previewOf(depth: number): string {
     const t = stripped(this.type);
+    const { location } = this.storage;
     switch (t.kind) {
       case "struct":
         return this.previewStruct(t, depth);
@@ -232,6 +229,7 @@ export class ValueNode {
       case "unknown":
         return `<${t.reason}>`;
       default: {
+        if (location.kind === "implicit-pointer") return this.previewImplicit(depth);
         const bytes = this.bytes(t.byteSize);
         if (!bytes.ok) return `<${bytes.reason}>`;
         if (t.kind === "base") return formatBase(t, bytes.value, this.options, this.field?.bitSize);
@@ -239,6 +237,12 @@ export class ValueNode {
         return this.previewPointer(t, bytes.value, depth);
       }
     }
+  }
+
+  private previewImplicit(depth: number): string {
+    const target = depth < PREVIEW_DEPTH ? this.dereference() : undefined;
+    const value = target && ` points to ${target.preview(depth + 1)}`;
+    return `<optimized out,${value ?? " a pointer that exists only in the source"}>`;
   }
 
   private previewFunction(): string {
@@ -356,14 +360,17 @@ export class ValueNode {
     });
   }
 
-  /** The address in a pointer; undefined if it is NULL, cannot be read or leads to nothing that has a value. */
-  private pointed(t: PointerType): number | undefined {
+  /** What a pointer leads to; undefined if it is NULL, cannot be read or leads to nothing that has a value. */
+  private pointed(t: PointerType): Storage | undefined {
     const target = stripped(t.target);
     if (t.flavour === "member-pointer" || target.kind === "void" || target.kind === "function") return undefined;
     if (target.kind === "unknown") return undefined;
+    const { location } = this.storage;
+    if (location.kind === "implicit-pointer")
+      return this.options.implicitTarget?.(location.target)?.at(location.offset);
     const bytes = this.bytes(4);
-    if (!bytes.ok) return undefined;
-    return Number(littleEndian(bytes.value)) || undefined;
+    const address = bytes.ok ? Number(littleEndian(bytes.value)) : 0;
+    return address === 0 ? undefined : this.storage.memory(address);
   }
 
   private pointedChildCount(t: PointerType): number {
@@ -372,11 +379,10 @@ export class ValueNode {
   }
 
   private pointedNodes(t: PointerType): ValueNode[] {
-    const address = this.pointed(t);
-    if (address === undefined) return [];
+    const storage = this.pointed(t);
+    if (!storage) return [];
     const target = stripped(t.target);
     if (target.kind === "struct") {
-      const storage = this.storage.memory(address);
       return this.memberNodes(target, storage, `${grouped(this.expression)}->`, 0, target.members.length);
     }
     const node = this.dereference();

@@ -49,7 +49,7 @@ export class Variables {
       variables.push(...this.declaredIn(scope, depth));
       let inner: Die | undefined;
       for (const child of scope.children()) {
-        if (child.tag !== Tag.lexical_block || !hasRanges(child) || !contains(rangesOf(child), address)) continue;
+        if (!isBlock(child) || !hasRanges(child) || !contains(rangesOf(child), address)) continue;
         inner = child;
         break;
       }
@@ -97,6 +97,11 @@ export class Variables {
       .map((e) => `${hex(e.range?.start ?? 0)}..${hex(e.range?.end ?? 0)}`)
       .join(", ");
     return optimizedOut(`optimized out here (it has a value at ${where}${known.length > 3 ? ", ..." : ""})`);
+  }
+
+  /** Where the variable is that an entry describes. */
+  locateDie(die: Die, frame: FrameContext): Location {
+    return this.locate(this.describe(die, 0), frame);
   }
 
   /** How many elements an array of variable length has. */
@@ -181,6 +186,11 @@ export class Variables {
         return unavailable("its constant value is of an unknown form");
     }
   }
+}
+
+/** Lexical blocks, and inlined calls that are not frames of their own because nobody said where they were called. */
+function isBlock(die: Die): boolean {
+  return die.tag === Tag.lexical_block || (die.tag === Tag.inlined_subroutine && !die.has(At.call_line));
 }
 
 /** A local variable at a fixed address was declared static: its expression is an address and nothing else. */
