@@ -1,4 +1,5 @@
-// Abbreviation tables: the shapes of debugging entries. A table is shared by many units and read once.
+// Abbreviation tables: the shapes of debugging entries. An entry in .debug_info names its shape by a number, and the
+// table says which tag, attributes and forms that means. A table is shared by many units and read once.
 // DWARF 5, section 7.5.3.
 
 import type { At, Tag } from "./constants";

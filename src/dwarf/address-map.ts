@@ -1,4 +1,6 @@
-// Which unit an address belongs to. .debug_aranges says so for most units at once; the root entries of the units that it
+// Which unit an address belongs to.
+//
+// .debug_aranges says so for most units at once; the root entries of the units that it
 // does not mention are read for their ranges, and as a last resort their line tables. DWARF 5, section 6.1.2.
 
 import { FormatError } from "../base";

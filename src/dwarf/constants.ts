@@ -1,4 +1,6 @@
-// Numbers of the DWARF format, with the standard's names: DWARF 5, section 7; the GNU ones that gcc and clang write
+// Numbers of the DWARF format, with the standard's names.
+//
+// DWARF 5, section 7; the GNU ones that gcc and clang write
 // for older versions are in the GCC wiki and in binutils' include/dwarf2.def. Const enums: nothing is left of them in the bundle.
 
 export const enum Tag {

@@ -1,4 +1,6 @@
-// How this folder says no. Inside it, malformed data throws a DwarfError with section and offset. Out of its public
+// How this folder says no.
+//
+// Inside it, malformed data throws a DwarfError with section and offset. Out of its public
 // functions come Lookups: an answer, or a reason that can be shown to a person as it stands.
 
 import { FormatError } from "../base";

@@ -1,4 +1,6 @@
 // Where a variable is, once its expression has been evaluated, and what evaluation needs to know of the frame.
+// The debugger makes a FrameContext for each frame that it shows; expression.ts turns expressions into Locations;
+// storage.ts reads and writes the bytes there. DWARF 5, section 2.6.
 
 /** What a frame can tell; the debugger makes one for each frame it shows. */
 export interface FrameContext {

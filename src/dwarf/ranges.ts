@@ -1,4 +1,6 @@
-// Which addresses an entry covers: DW_AT_low_pc and DW_AT_high_pc, or a list in .debug_ranges (versions 2 to 4) or
+// Which addresses an entry covers.
+//
+// DW_AT_low_pc and DW_AT_high_pc, or a list in .debug_ranges (versions 2 to 4) or
 // .debug_rnglists (5). DWARF 5, sections 2.17 and 7.28; DWARF 4, section 2.17.3.
 
 import { At, Rle } from "./constants";

@@ -1,4 +1,6 @@
-// ByteReader with DWARF's own number shapes: initial lengths (which tell the 32-bit from the 64-bit format), offsets of
+// ByteReader with DWARF's own number shapes.
+//
+// Initial lengths (which tell the 32-bit from the 64-bit format), offsets of
 // that format, and addresses. DWARF 5, sections 7.4 and 7.6.
 
 import { ByteReader } from "../base";

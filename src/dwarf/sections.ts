@@ -1,4 +1,6 @@
-// The debug sections of one file, each fetched when first needed. Small, often used sections are held whole;
+// The debug sections of one file, each fetched when first needed.
+//
+// Small, often used sections are held whole;
 // .debug_info is read unit by unit, so that a kernel's 150 MB of it do not have to be in memory.
 
 import { type ByteSource, FormatError, MemorySource } from "../base";

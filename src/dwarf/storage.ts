@@ -1,4 +1,6 @@
-// Bytes of a value, wherever they are: memory, a register, a constant, or pieces of these. A Storage is a location and
+// Bytes of a value, wherever they are: memory, a register, a constant, or pieces of these.
+//
+// A Storage is a location and
 // an offset into it, so that members and elements are storages too and only what is looked at is ever read.
 
 import { I386_REGISTERS, registerName } from "./constants";

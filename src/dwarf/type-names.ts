@@ -1,4 +1,6 @@
-// Types spelled as C spells them: the name grows from the inside out, so that `pointer to array of 3 int` comes out as
+// Types spelled as C spells them.
+//
+// The name grows from the inside out, so that `pointer to array of 3 int` comes out as
 // `int (*)[3]`, and a declaration is the same spelling around a name. C11, section 6.7.7.
 
 import { type QualifiedType, type StructType, sizeOf, type Type } from "./types";

@@ -1,4 +1,6 @@
-// Arithmetic of the expression stack. A value is a bit pattern and a type: the generic type is an address-sized integer
+// Arithmetic of the expression stack.
+//
+// A value is a bit pattern and a type: the generic type is an address-sized integer
 // without a sign of its own; typed values follow their base type, floating point included. DWARF 5, section 2.5.1.4.
 
 import { Op } from "./constants";

@@ -1,4 +1,6 @@
-// Text typed by a person, as the bytes of a type: `42`, `-1`, `0x1f`, `'a'`, `true`, `RED | BLUE`, `2.5`, `NULL`, and a
+// Text typed by a person, as the bytes of a type.
+//
+// What is understood: `42`, `-1`, `0x1f`, `'a'`, `true`, `RED | BLUE`, `2.5`, `NULL`, and a
 // string literal for an array of characters. What does not fit is refused with the reason, never cut off in silence.
 
 import { found, type Lookup, refused } from "./errors";

@@ -1,4 +1,6 @@
-// Values as text, the way a C programmer reads them: 42, 97 'a', RED | BLUE, 0xc0100000 "text", 3.25. Scalars only;
+// Values as text, the way a C programmer reads them.
+//
+// Examples: 42, 97 'a', RED | BLUE, 0xc0100000 "text", 3.25. Scalars only;
 // structures and arrays are put together from these in values.ts.
 
 import { decodeUtf8 } from "../base";

@@ -1,4 +1,6 @@
-// Numbers of the ELF format that we use, with their names in the standard. Tool Interface Standard (TIS) Executable
+// Numbers of the ELF format that we use, with their names in the standard.
+//
+// Tool Interface Standard (TIS) Executable
 // and Linking Format, version 1.2; System V ABI, Intel386 supplement.
 
 export const EHDR_SIZE = 52;

@@ -1,4 +1,6 @@
-// What can be wrong with an ELF file. `code` is for programs, `message` is a sentence for people: what was expected,
+// What can be wrong with an ELF file.
+//
+// `code` is for programs, `message` is a sentence for people: what was expected,
 // what was found, and, where there is one, the remedy.
 
 import { FormatError } from "../base";
