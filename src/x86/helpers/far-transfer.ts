@@ -107,8 +107,11 @@ export const farReturn = helper("farReturn", "transfer", (cpu, size, bytesToRele
     enterUnprotected(cpu, selector, eip);
     return;
   }
-  const code = readReturnCode(cpu, selector);
   const level = selector & 3;
+  const outerAt = 2 * size + bytesToRelease;
+  // Silicon reads the outer stack pointer before it looks at CS (vectors: decode, "ca").
+  if (level !== cpu.cpl) stack.peek(outerAt + size, size);
+  const code = readReturnCode(cpu, selector);
   const writes = new PendingWrites(cpu);
   if (level === cpu.cpl) {
     checkEip(eip, code.limit);
@@ -120,7 +123,6 @@ export const farReturn = helper("farReturn", "transfer", (cpu, size, bytesToRele
     cpu.updateMode();
     return;
   }
-  const outerAt = 2 * size + bytesToRelease;
   const pointer = stack.peek(outerAt, size);
   const outer = readOuterStack(cpu, stack.peek(outerAt + size, size) & 0xffff, level);
   checkEip(eip, code.limit);

@@ -56,15 +56,16 @@ function pusha(e: Emitter, i: Instruction): void {
 }
 
 /**
- * SDM Vol. 2 POPA/POPAD. The image of ESP is skipped. Each register is written as it is popped, and keeps that when a later
- * pop faults: the manual's pseudo-code read literally, and what silicon does (vectors: stack, "popa across an edge").
+ * SDM Vol. 2 POPA/POPAD. The image of ESP is read and dropped. Each register is written as it is popped, and keeps that when a
+ * later pop faults: the manual's pseudo-code read literally, and what silicon does (vectors: stack, "popa across an edge").
  */
 function popa(e: Emitter, i: Instruction): void {
   const size = i.operandSize;
   const top = e.stackPointer();
-  for (let register = Reg.EDI as number; register >= Reg.EAX; register--)
-    if (register !== Reg.ESP)
-      e.writeRegister(register, size, e.loadStack(e.add(top, e.const((Reg.EDI - register) * size)), size));
+  for (let register = Reg.EDI as number; register >= Reg.EAX; register--) {
+    const value = e.loadStack(e.add(top, e.const((Reg.EDI - register) * size)), size);
+    if (register !== Reg.ESP) e.writeRegister(register, size, value);
+  }
   popBytes(e, 8 * size);
 }
 

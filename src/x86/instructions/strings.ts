@@ -2,12 +2,13 @@
  * MOVS CMPS SCAS LODS STOS INS OUTS, alone and repeated. SDM Vol. 1, 5.1.8 and 7.3.9.3; Vol. 2, REP.
  *
  * The text is one iteration; a repeated one ends with restart(), so each iteration is a point where interrupts and single-step
- * traps may come, and a fault leaves the registers as after the last complete iteration.
+ * traps may come, and a fault leaves the registers as after the last complete iteration. Where nothing can come between, the
+ * helper bulkString does many iterations at once.
  */
 import type { Emitter, Semantics, Size, Value } from "../emitter/emitter";
 import { setFlagsFromSub, zeroFlag } from "../emitter/flags";
 import type { Instruction } from "../emitter/operands";
-import { checkPort, readPort, writePort } from "../helpers";
+import { bulkString, checkPort, readPort, StringKind, writePort } from "../helpers";
 import { Flag, Reg, Seg } from "../state-layout";
 import { insn, type Row } from "./row";
 
@@ -23,30 +24,33 @@ function stringRows(mnemonic: string, opcodes: [string, string], meaning: (isByt
 }
 
 export const strings = [
-  ...stringRows("INS", ["6C", "6D"], repeated(ins, checkOwnPort)),
-  ...stringRows("OUTS", ["6E", "6F"], repeated(outs, checkOwnPort)),
-  ...stringRows("MOVS", ["A4", "A5"], repeated(movs)),
-  ...stringRows("CMPS", ["A6", "A7"], repeatedCompare(cmps)),
-  ...stringRows("STOS", ["AA", "AB"], repeated(stos)),
-  ...stringRows("LODS", ["AC", "AD"], repeated(lods)),
-  ...stringRows("SCAS", ["AE", "AF"], repeatedCompare(scas)),
+  ...stringRows("INS", ["6C", "6D"], repeated(ins, { check: checkOwnPort })),
+  ...stringRows("OUTS", ["6E", "6F"], repeated(outs, { check: checkOwnPort })),
+  ...stringRows("MOVS", ["A4", "A5"], repeated(movs, { bulk: StringKind.MOVS })),
+  ...stringRows("CMPS", ["A6", "A7"], repeatedCompare(cmps, StringKind.CMPS_WHILE_EQUAL, StringKind.CMPS_WHILE_NOT_EQUAL)),
+  ...stringRows("STOS", ["AA", "AB"], repeated(stos, { bulk: StringKind.STOS })),
+  ...stringRows("LODS", ["AC", "AD"], repeated(lods, { bulk: StringKind.LODS })),
+  ...stringRows("SCAS", ["AE", "AF"], repeatedCompare(scas, StringKind.SCAS_WHILE_EQUAL, StringKind.SCAS_WHILE_NOT_EQUAL)),
 ];
 
 /** REP: until the count is 0. `check` is done even when it is 0 to begin with. */
-function repeated(once: Iteration, check?: Iteration): (isByte: boolean) => Semantics {
+function repeated(once: Iteration, options: { check?: Iteration; bulk?: number } = {}): (isByte: boolean) => Semantics {
   return (isByte) => (e, i) => {
     const size = isByte ? 1 : i.operandSize;
-    check?.(e, i, size);
+    options.check?.(e, i, size);
     if (i.repeat === "none") {
       once(e, i, size);
       return;
     }
-    e.when(e.readRegister(Reg.ECX, i.addressSize), () => iterate(e, i, size, once, () => e.const(1)));
+    e.when(e.readRegister(Reg.ECX, i.addressSize), () => {
+      if (options.bulk !== undefined) hurry(e, i, size, options.bulk);
+      iterate(e, i, size, once, () => e.const(1));
+    });
   };
 }
 
 /** REPE and REPNE: until the count is 0 or ZF says otherwise. */
-function repeatedCompare(once: Iteration): (isByte: boolean) => Semantics {
+function repeatedCompare(once: Iteration, whileEqual: number, whileNotEqual: number): (isByte: boolean) => Semantics {
   return (isByte) => (e, i) => {
     const size = isByte ? 1 : i.operandSize;
     if (i.repeat === "none") {
@@ -54,8 +58,16 @@ function repeatedCompare(once: Iteration): (isByte: boolean) => Semantics {
       return;
     }
     const goesOn = () => (i.repeat === "rep" ? zeroFlag(e) : e.isZero(zeroFlag(e)));
-    e.when(e.readRegister(Reg.ECX, i.addressSize), () => iterate(e, i, size, once, goesOn));
+    e.when(e.readRegister(Reg.ECX, i.addressSize), () => {
+      hurry(e, i, size, i.repeat === "rep" ? whileEqual : whileNotEqual);
+      iterate(e, i, size, once, goesOn);
+    });
   };
+}
+
+/** Iterations that need not be done one by one; the last one always remains. */
+function hurry(e: Emitter, i: Instruction, size: Size, kind: number): void {
+  e.call(bulkString, e.const(kind), e.const(size), e.const(i.addressSize), e.number(i.dataSegment));
 }
 
 /** One iteration, the count, and again. */

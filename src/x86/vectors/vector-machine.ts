@@ -132,8 +132,10 @@ export class VectorMachine {
     cpu.cpl = 3;
     for (const [seg, selector] of initialSelectors(vector).entries()) {
       const segment = this.segments.get(selector);
-      if (segment) cpu.setSegment(seg, selector, segment.base, segment.limit, segment.attributes, true);
-      else cpu.setSegment(seg, selector, 0, 0, 0, false);
+      if (segment && (seg === Seg.CS || isLoadable(segment.attributes)))
+        cpu.setSegment(seg, selector, segment.base, segment.limit, segment.attributes, true);
+      // What cannot be loaded was set to null on silicon.
+      else cpu.setSegment(seg, 0, 0, 0, 0, false);
     }
     cpu.updateMode();
     const float = initialFloat(vector);
@@ -314,6 +316,12 @@ export class VectorMachine {
     cpu.setWord(L.IDTR_BASE, IDT);
     cpu.setWord(L.IDTR_LIMIT, 0x7ff);
   }
+}
+
+/** Present, and data or readable code. */
+function isLoadable(attributes: number): boolean {
+  const isExecuteOnly = (attributes & 0xa00) === 0x800;
+  return (attributes & 0x8000) !== 0 && !isExecuteOnly;
 }
 
 function hexDigit(code: number): number {
