@@ -5,6 +5,7 @@
  * Priorities at an instruction boundary as in SDM Vol. 3, table 6-2: trap of the previous instruction (#DB), then external
  * interrupts, then faults of the next instruction.
  */
+import { hex } from "../base";
 import type { Cpu } from "./cpu";
 import type { Engine, EngineName, PendingDelivery, RunExit } from "./engine";
 import { DeliveryIntercepted, GuestFault, Unimplemented } from "./fault";
@@ -19,7 +20,9 @@ export type Executed =
   | "boundary"
   /** One iteration of a repeated instruction is done; it is not retired. */
   | "iteration"
-  | "breakpoint";
+  | "breakpoint"
+  /** FAULT_PENDING: as throwing a GuestFault, but cheap, for page faults. */
+  | "fault";
 
 /** EXIT_REQUEST bits: somebody outside asked; the loop itself wants to look. */
 export const ExitRequest = { OUTSIDE: 1, INSIDE: 2 } as const;
@@ -74,6 +77,11 @@ export abstract class RunLoop implements Engine {
         }
         if (executed === "breakpoint") return { kind: "breakpoint" };
         ignoreBreakpoint = false;
+        if (executed === "fault") {
+          const exit = this.handleFault(this.takeFault());
+          if (exit) return exit;
+          continue;
+        }
         if (isStepping && cpu.u32[L.INTERRUPT_SHADOW >> 2] !== L.Shadow.STACK) this.singleStepTrap();
       } catch (error) {
         ignoreBreakpoint = false;
@@ -112,22 +120,15 @@ export abstract class RunLoop implements Engine {
   }
 
   private handle(error: unknown): RunExit | null {
-    if (error instanceof GuestFault) {
-      try {
-        const pending = { vector: error.vector, errorCode: error.errorCode, source: "exception" as const };
-        if (!this.mayDeliver(pending)) return { kind: "delivery", pending };
-        const outcome = deliverException(this.cpu, error);
-        if (outcome === "shutdown")
-          return {
-            kind: "shutdown",
-            reason: `triple fault, first vector ${error.vector} at EIP ${this.cpu.eip.toString(16)}`,
-          };
-        return null;
-      } catch (inner) {
-        return this.handleOther(inner);
-      }
-    }
-    return this.handleOther(error);
+    return error instanceof GuestFault ? this.handleFault(error) : this.handleOther(error);
+  }
+  private handleFault(fault: GuestFault): RunExit | null {
+    const pending = { vector: fault.vector, errorCode: fault.errorCode, source: "exception" as const };
+    if (!this.mayDeliver(pending)) return { kind: "delivery", pending };
+    const chain: GuestFault[] = [];
+    if (deliverException(this.cpu, fault, chain) === "delivered") return null;
+    const vectors = chain.map(({ vector }) => vector).join(", ");
+    return { kind: "shutdown", reason: `triple fault at EIP ${hex(this.cpu.eip)} (exceptions ${vectors})` };
   }
   private handleOther(error: unknown): RunExit {
     if (error instanceof DeliveryIntercepted) return { kind: "delivery", pending: error.pending };

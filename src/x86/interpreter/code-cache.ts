@@ -2,14 +2,19 @@
  * Decoded code by page. A code page is what one linear page looks like in one mode (CS base and limit, operand size, stack size, flatness) when backed by one
  * physical page: a table with a record pointer per byte offset, and the records. Records hold absolute EIPs, so they cost nothing to report.
  *
- * Dropping a page turns each of its records into a LOOKUP, so that generated code which is just running through it notices at the next
- * instruction; its memory is used again only from outside of generated code.
+ * A write to decoded bytes turns the records of the instructions concerned into LOOKUPs, so that generated code which is just running through
+ * them notices at the next instruction. A page that has been patched often is dropped as a whole; its memory is used again only from
+ * outside of generated code.
  */
 import type { Cpu } from "../cpu";
 import * as L from "../state-layout";
 import { PseudoHandler, RECORD_SIZE, RecordField } from "./record";
 
 const TABLE_BYTES = 4096 * 4;
+/** Longest instruction, in bytes. */
+const LONGEST = 15;
+/** Dead records that a page may hold before it is dropped. */
+const MOST_DEAD = 1024;
 /** Records per chunk. */
 const CHUNK_RECORDS = 64;
 const CHUNK_BYTES = CHUNK_RECORDS * RECORD_SIZE;
@@ -26,7 +31,8 @@ export interface CodePage {
   /** Next free record and the end of its chunk (room for a pseudo-record is kept). */
   next: number;
   end: number;
-  isDropped: boolean;
+  /** Records that a write has made useless. */
+  dead: number;
 }
 
 export class CodeCache {
@@ -70,7 +76,7 @@ export class CodeCache {
       chunks: [],
       next: 0,
       end: 0,
-      isDropped: false,
+      dead: 0,
     };
     this.addChunk(page);
     list.push(page);
@@ -107,7 +113,7 @@ export class CodeCache {
       chunks: [],
       next: 0,
       end: 0,
-      isDropped: false,
+      dead: 0,
     };
     this.addChunk(page);
     return page;
@@ -115,6 +121,31 @@ export class CodeCache {
   /** True when the arena may be too full for a block; dropAll() and start again. */
   isNearlyFull(): boolean {
     return this.room() < 8 * CHUNK_BYTES && this.freeChunks.length < 8;
+  }
+
+  /** Bytes within one physical page have changed: forgets the instructions that have any of them. Safe while generated code runs. */
+  invalidate(physical: number, size: number): void {
+    const page = (physical & ~0xfff) >>> 0;
+    const list = this.pages.get(page);
+    if (list === undefined) return;
+    const { u32, u8 } = this.cpu;
+    const start = physical & 0xfff;
+    const end = Math.min(start + size, 0x1000);
+    for (const codePage of list) {
+      const table = codePage.table >> 2;
+      for (let offset = Math.max(0, start - LONGEST + 1); offset < end; offset++) {
+        const record = u32[table + offset];
+        // Exits (breakpoints, page ends, undefined opcodes) have no length; any byte near them may matter.
+        if (record === 0 || offset + (u8[record + RecordField.LENGTH] || LONGEST) <= start) continue;
+        u32[record >> 2] = PseudoHandler.LOOKUP;
+        u32[table + offset] = 0;
+        codePage.dead++;
+      }
+      if (codePage.dead > MOST_DEAD) {
+        this.drop(page);
+        return;
+      }
+    }
   }
 
   /** Forgets the decoded code of a physical page. Safe while generated code runs. */
@@ -137,7 +168,6 @@ export class CodeCache {
   }
 
   private dropPage(page: CodePage): void {
-    page.isDropped = true;
     const u32 = this.cpu.u32;
     for (const chunk of page.chunks)
       for (let at = chunk; at < chunk + CHUNK_BYTES; at += RECORD_SIZE) u32[at >> 2] = PseudoHandler.LOOKUP;

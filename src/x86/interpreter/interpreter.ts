@@ -43,7 +43,7 @@ export class Interpreter extends RunLoop {
           this.runHelper(helper, args),
     );
     this.scratch = this.cache.scratchPage();
-    cpu.code.owner = { invalidateCode: (page) => this.cache.drop(page) };
+    cpu.code.owner = { invalidateCode: (physical, size) => this.cache.invalidate(physical, size) };
   }
 
   /** What was generated so far: modules, functions, bytes. */
@@ -69,6 +69,7 @@ export class Interpreter extends RunLoop {
       let mustSkip = ignoreBreakpoint;
       for (;;) {
         const record = mustSkip ? this.decodeScratch() : this.resolve();
+        if (record === 0) return "fault";
         mustSkip = false;
         let exit = this.sets.run(record, u32[L.BUDGET >> 2]);
         if (exit === Exit.UNCACHED) {
@@ -88,7 +89,8 @@ export class Interpreter extends RunLoop {
             this.restoreEip();
             return "iteration";
           case Exit.FAULT:
-            throw this.takeFault();
+            this.restoreEip();
+            return "fault";
           case Exit.BREAKPOINT:
             this.restoreEip();
             return "breakpoint";
@@ -122,14 +124,15 @@ export class Interpreter extends RunLoop {
   }
 
   // -- decoding -----------------------------------------------------------------------------------------------------------
-  /** Record for cpu.eip. Throws GuestFault when it cannot be fetched. */
+  /** Record for cpu.eip; 0 when fetching it page-faults (FAULT_PENDING). Throws GuestFault beyond the code segment's limit. */
   private resolve(): number {
     this.isInRecord = false;
     const { cpu } = this;
     const eip = cpu.eip;
     if (eip > cpu.segmentLimit(Seg.CS)) throw new GuestFault(Vector.GP, 0);
     const linear = (cpu.segmentBase(Seg.CS) + eip) >>> 0;
-    const physical = this.fetchAddress(linear);
+    const physical = translate(cpu, linear, Access.EXECUTE, cpu.cpl === 3);
+    if (physical < 0) return 0;
     let record: number;
     if (physical + 0x1000 > cpu.ramSize && (physical | 0xfff) >= cpu.ramSize) record = this.decodeScratch();
     else {
@@ -141,12 +144,6 @@ export class Interpreter extends RunLoop {
     this.isInRecord = true;
     return record;
   }
-  private fetchAddress(linear: number): number {
-    const physical = translate(this.cpu, linear, Access.EXECUTE, this.cpu.cpl === 3);
-    if (physical < 0) throw this.takeFault();
-    return physical;
-  }
-
   private decodeBlock(page: CodePage, startEip: number, startLinear: number): number {
     const { cpu, cache } = this;
     const table = page.table >> 2;
@@ -312,17 +309,37 @@ export class Interpreter extends RunLoop {
         ),
     };
     for (const size of [1, 2, 4]) {
-      paths[`slowLoad${size}`] = (linear) => guarded(() => cpu.readLinear(linear, size));
-      paths[`slowStore${size}`] = (linear, value) =>
-        guarded(() => {
-          cpu.writeLinear(linear, size, value);
-          return 0;
-        });
-      paths[`slowUpdate${size}`] = (linear) =>
-        guarded(() => {
-          cpu.probeWriteLinear(linear, size);
-          return cpu.readLinear(linear, size);
-        });
+      const fitsPage = (linear: number) => (linear & 0xfff) + size <= 0x1000;
+      paths[`slowLoad${size}`] = (linear) => {
+        if (!fitsPage(linear)) return guarded(() => cpu.readLinear(linear, size));
+        const physical = translate(cpu, linear, Access.READ, cpu.cpl === 3);
+        if (physical < 0) return 0;
+        const value = cpu.readPhysical(physical, size);
+        cpu.code.wasRead(physical, size);
+        return value;
+      };
+      paths[`slowStore${size}`] = (linear, value) => {
+        if (!fitsPage(linear))
+          return guarded(() => {
+            cpu.writeLinear(linear, size, value);
+            return 0;
+          });
+        const physical = translate(cpu, linear, Access.WRITE, cpu.cpl === 3);
+        if (physical >= 0) cpu.writePhysical(physical, size, value);
+        return 0;
+      };
+      paths[`slowUpdate${size}`] = (linear) => {
+        if (!fitsPage(linear))
+          return guarded(() => {
+            cpu.probeWriteLinear(linear, size);
+            return cpu.readLinear(linear, size);
+          });
+        const physical = translate(cpu, linear, Access.WRITE, cpu.cpl === 3);
+        if (physical < 0) return 0;
+        const value = cpu.readPhysical(physical, size);
+        cpu.code.wasRead(physical, size);
+        return value;
+      };
     }
     return paths;
   }

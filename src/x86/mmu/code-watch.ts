@@ -9,8 +9,8 @@ import type { Cpu } from "../cpu";
 
 /** Told when bytes of decoded code change. */
 export interface CodeOwner {
-  /** Decoded code in `page` (physical, page-aligned) is no longer valid. */
-  invalidateCode(page: number): void;
+  /** `size` bytes at `physical` have changed and may be decoded code; within one page. */
+  invalidateCode(physical: number, size: number): void;
 }
 
 /** A data watchpoint on physical memory, reported after the access. */
@@ -73,7 +73,7 @@ export class CodeWatch {
       const last = Math.min(((physical & 0xfff) + size - 1) >>> LINE_SHIFT, 127);
       for (let line = first; line <= last; line++) {
         if (bits[line >>> 5] & (1 << (line & 31))) {
-          this.owner?.invalidateCode((physical & ~0xfff) >>> 0);
+          this.owner?.invalidateCode(physical, size);
           break;
         }
       }
