@@ -141,12 +141,12 @@ function lsl(e: Emitter, i: Instruction): void {
   setZeroFlag(e, isValid);
 }
 
-/** SDM Vol. 2 ARPL. The destination is written even when it does not change. */
+/** SDM Vol. 2 ARPL. Memory is written only when the selector changes (vectors: decode, "63"). */
 function arpl(e: Emitter, i: Instruction): void {
   e.call(requireProtectedMode);
   const source = e.and(e.read(i.op2), e.const(3));
-  const destination = e.readForUpdate(i.op1);
+  const destination = e.read(i.op1);
   const isLower = e.ltUnsigned(e.and(destination, e.const(3)), source);
-  e.update(i.op1, e.select(isLower, e.or(e.and(destination, e.const(0xfffc)), source), destination));
+  e.when(isLower, () => e.write(i.op1, e.or(e.and(destination, e.const(0xfffc)), source)));
   setZeroFlag(e, isLower);
 }

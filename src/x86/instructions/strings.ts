@@ -27,10 +27,18 @@ export const strings = [
   ...stringRows("INS", ["6C", "6D"], repeated(ins, { check: checkOwnPort })),
   ...stringRows("OUTS", ["6E", "6F"], repeated(outs, { check: checkOwnPort })),
   ...stringRows("MOVS", ["A4", "A5"], repeated(movs, { bulk: StringKind.MOVS })),
-  ...stringRows("CMPS", ["A6", "A7"], repeatedCompare(cmps, StringKind.CMPS_WHILE_EQUAL, StringKind.CMPS_WHILE_NOT_EQUAL)),
+  ...stringRows(
+    "CMPS",
+    ["A6", "A7"],
+    repeatedCompare(cmps, StringKind.CMPS_WHILE_EQUAL, StringKind.CMPS_WHILE_NOT_EQUAL),
+  ),
   ...stringRows("STOS", ["AA", "AB"], repeated(stos, { bulk: StringKind.STOS })),
   ...stringRows("LODS", ["AC", "AD"], repeated(lods, { bulk: StringKind.LODS })),
-  ...stringRows("SCAS", ["AE", "AF"], repeatedCompare(scas, StringKind.SCAS_WHILE_EQUAL, StringKind.SCAS_WHILE_NOT_EQUAL)),
+  ...stringRows(
+    "SCAS",
+    ["AE", "AF"],
+    repeatedCompare(scas, StringKind.SCAS_WHILE_EQUAL, StringKind.SCAS_WHILE_NOT_EQUAL),
+  ),
 ];
 
 /** REP: until the count is 0. `check` is done even when it is 0 to begin with. */
@@ -112,10 +120,10 @@ function lods(e: Emitter, i: Instruction, size: Size): void {
   advance(e, i, Reg.ESI, size);
 }
 
-/** SDM Vol. 2 CMPS. */
+/** SDM Vol. 2 CMPS. Silicon reads ES:EDI first (vectors: decode, "a6"). */
 function cmps(e: Emitter, i: Instruction, size: Size): void {
-  const a = e.load(i.dataSegment, sourceIndex(e, i), size);
   const b = e.load(Seg.ES, destinationIndex(e, i), size);
+  const a = e.load(i.dataSegment, sourceIndex(e, i), size);
   setFlagsFromSub(e, a, b, e.sub(a, b), size);
   advance(e, i, Reg.ESI, size);
   advance(e, i, Reg.EDI, size);

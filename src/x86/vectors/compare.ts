@@ -70,7 +70,8 @@ function isSameXmm(want: string, got: string, tolerance: Vector["tol"]): boolean
   const a = floats(want);
   const b = floats(got);
   return a.every(
-    (x, k) => Object.is(x, b[k]) || (Number.isNaN(x) && Number.isNaN(b[k])) || Math.abs(x - b[k]) <= Math.abs(x) * 7.34e-4,
+    (x, k) =>
+      Object.is(x, b[k]) || (Number.isNaN(x) && Number.isNaN(b[k])) || Math.abs(x - b[k]) <= Math.abs(x) * 7.34e-4,
   );
 }
 function floats(text: string): number[] {
