@@ -25,7 +25,7 @@ export const StringKind = {
 } as const;
 
 /** Below this many iterations the text alone is as fast. */
-const WORTH_IT = 4;
+const WORTH_IT = 8;
 /** Bounds the time of one call. */
 const MOST_ELEMENTS = 0x100000;
 

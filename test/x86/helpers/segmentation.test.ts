@@ -123,7 +123,7 @@ describe("x86/helpers/segmentation", () => {
       loadSegment.run(s.cpu, Seg.DS, DS0);
       assert.equal(s.cpu.word(L.INTERRUPT_SHADOW), 0);
       loadSegment.run(s.cpu, Seg.SS, DS0);
-      assert.equal(s.cpu.word(L.INTERRUPT_SHADOW), 1);
+      assert.equal(s.cpu.word(L.INTERRUPT_SHADOW), L.Shadow.STACK);
     });
     it("follows B: a 16-bit stack changes the mode", () => {
       const s = new SystemBuilder().segment(FREE, { isBig: false });

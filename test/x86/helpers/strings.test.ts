@@ -90,7 +90,7 @@ describe("x86/helpers/strings", () => {
       const setup: Setup = {
         kind: random(3),
         size: [1, 2, 4][random(3)],
-        ecx: 5 + random(900),
+        ecx: 9 + random(900),
         esi: base,
         edi: random(2) ? base + random(17) - 8 : base + random(0x2000) - 0x1000,
         eax: random(3) ? seed : 0x77777777,
