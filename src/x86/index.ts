@@ -2,6 +2,8 @@
  * The processor: an i686 that knows nothing of boards, hypervisors or debuggers. Other folders enter here.
  * Start with emitter/emitter.ts (the language of instructions), instructions/ (the rows), cpu.ts (state), engine.ts (running it).
  */
+export * as Asm from "./assembler";
+export { type AssembledCode, type AssembledLine, Assembler } from "./assembler";
 export { Cpu, type Delivery, type Ports, type SlowMemory } from "./cpu";
 export { createEngine } from "./create-engine";
 export type { Engine, EngineName, PendingDelivery, RunExit } from "./engine";
