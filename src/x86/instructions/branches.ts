@@ -20,24 +20,14 @@ export const branches = [
   insn("CALL", "FF /2", [rm.v], call),
   insn("RET", "C3", [], ret),
   insn("RET", "C2 iw", [imm.w], retRelease),
-  insn(
-    "LOOPNE",
-    "E0 cb",
-    [rel.b],
-    loop((e) => e.isZero(zeroFlag(e))),
-  ),
-  insn(
-    "LOOPE",
-    "E1 cb",
-    [rel.b],
-    loop((e) => zeroFlag(e)),
-  ),
-  insn(
-    "LOOP",
-    "E2 cb",
-    [rel.b],
-    loop((e) => e.const(1)),
-  ),
+  insn("LOOPNE", "E0 cb", [rel.b], loop(whileNotZero)),
+  insn("LOOPE", "E1 cb", [rel.b], loop(whileZero)),
+  // A repeat prefix decides about ZF instead of the opcode, as it does for CMPS: silicon's choice (vectors: decode, "e0", "e1").
+  ...["E0", "E1"].flatMap((opcode) => [
+    insn("LOOPNE", `F2 ${opcode} cb`, [rel.b], loop(whileNotZero)),
+    insn("LOOPE", `F3 ${opcode} cb`, [rel.b], loop(whileZero)),
+  ]),
+  insn("LOOP", "E2 cb", [rel.b], loop(always)),
   insn("JCXZ", "E3 cb", [rel.b], jcxz),
   insn("NOP", "90", [], nop),
   insn("PAUSE", "F3 90", [], nop),
@@ -78,6 +68,16 @@ function retRelease(e: Emitter, i: Instruction): void {
   e.checkJumpTarget(target);
   e.setStackPointer(e.add(e.stackPointer(), e.add(e.read(i.op1), e.const(i.operandSize))));
   e.jump(target);
+}
+
+function always(e: Emitter): Value {
+  return e.const(1);
+}
+function whileZero(e: Emitter): Value {
+  return zeroFlag(e);
+}
+function whileNotZero(e: Emitter): Value {
+  return e.isZero(zeroFlag(e));
 }
 
 /** SDM Vol. 2 LOOP/LOOPcc. The count is CX or ECX by the address size; it counts down whether or not the jump is taken. */
