@@ -39,13 +39,12 @@ const ICONS = {
   follow: "M8 2v9M4.5 7.5 8 11l3.5-3.5M3 14h10",
   pause: "M5.5 3v10M10.5 3v10",
   play: "M5 3l8 5-8 5z",
-  clear: "M3 8h10M8 3v10M4 4l8 8",
-  trash: "M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5 5 13h6l.5-8.5M7 7v4M9 7v4",
+  clear: "M2 4h11M2 8h6M2 12h5M10 9l4 4M14 9l-4 4",
   export: "M8 10V2.5M5 5.5l3-3 3 3M3 9v4.5h10V9",
   close: "M4 4l8 8M12 4l-8 8",
   chevron: "M4.5 6.5 8 10l3.5-3.5",
-  filter: "M2.5 3.5h11L9.5 8.5v4l-3 1v-5z",
-  source: "M5.5 5 2.5 8l3 3M10.5 5l3 3-3 3",
+  ascending: "M4 10l4-4 4 4",
+  descending: "M4 6l4 4 4-4",
 } as const;
 
 export type IconName = keyof typeof ICONS;

@@ -191,25 +191,30 @@ export class TrapLogPage {
     }
     this.isPolling = true;
     this.wantsPoll = false;
-    void this.pollNow().finally(() => {
+    void this.pollNow().then((hadFigures) => {
       setTimeout(() => {
         this.isPolling = false;
         if (this.wantsPoll) {
           this.poll(false);
+        } else if (!hadFigures) {
+          // Counts and strip catch up after the last change.
+          setTimeout(() => this.poll(false), FIGURES_MS);
         }
       }, UPDATE_MS);
     });
   }
 
-  private async pollNow(): Promise<void> {
+  /** @returns whether counts and strip were asked for */
+  private async pollNow(): Promise<boolean> {
     const now = performance.now();
-    const wantsFigures = now - this.lastFigures >= FIGURES_MS;
+    const wantsFigures = now - this.lastFigures >= FIGURES_MS || this.store.figures.total === 0;
     const extra = wantsFigures ? { buckets: this.strip.buckets, withCounts: true } : {};
     if (wantsFigures) {
       this.lastFigures = now;
     }
     const last = this.grid.capacity + 2;
     await this.store.poll(this.follow ? { last } : { first: this.store.figures.firstOrdinal, count: 0 }, extra);
+    return wantsFigures;
   }
 
   /** Rows or figures have come. */
