@@ -12,3 +12,6 @@ export type { Watchpoint } from "./mmu/code-watch";
 export { Access, PageFaultError, Pte, translate } from "./mmu/paging";
 export * as StateLayout from "./state-layout";
 export { Cr0, Cr4, Flag, Mode, Reg, Seg, Vector } from "./state-layout";
+export { createVectorMachine, runVectors, type VectorFailure, type VectorReport } from "./vectors/run-vectors";
+export { parseVectors, type Vector as ProcessorVector } from "./vectors/vector";
+export type { VectorMachine } from "./vectors/vector-machine";

@@ -90,6 +90,8 @@ export class VectorMachine {
   private readonly pristine: Uint8Array;
   private readonly user: Uint8Array;
   private readonly expected: Uint8Array;
+  private readonly userWords: Uint32Array;
+  private readonly expectedWords: Uint32Array;
 
   constructor(engine: EngineName) {
     this.cpu = new Cpu(RAM_SIZE);
@@ -100,6 +102,8 @@ export class VectorMachine {
     this.buildPages();
     this.pristine = this.user.slice();
     this.expected = this.user.slice();
+    this.userWords = new Uint32Array(this.user.buffer, this.user.byteOffset, this.userSize / 4);
+    this.expectedWords = new Uint32Array(this.expected.buffer);
   }
 
   /**
@@ -226,13 +230,22 @@ export class VectorMachine {
         if (offset >= 0) expected[offset] = user[offset];
       }
     const differences: string[] = [];
-    for (const [linear, count] of PAGES)
-      for (let at = linear; at < linear + count * PAGE; at++) {
-        const offset = this.offsetOf(at);
-        if (user[offset] !== expected[offset] && differences.length < 4)
-          differences.push(`memory ${at.toString(16)}: ${byteText(expected[offset])}, got ${byteText(user[offset])}`);
-      }
+    const [got, want] = [this.userWords, this.expectedWords];
+    for (let word = 0; word < got.length && differences.length < 4; word++)
+      if (got[word] !== want[word]) this.describeWord(word * 4, differences);
     return differences;
+  }
+  /** Adds a line for each byte of a word that differs. */
+  private describeWord(offset: number, differences: string[]): void {
+    for (const [page, physical] of this.pages) {
+      const start = physical - USER;
+      if (offset < start || offset >= start + PAGE) continue;
+      for (let at = offset; at < offset + 4; at++)
+        if (this.user[at] !== this.expected[at]) {
+          const linear = (page * PAGE + at - start).toString(16);
+          differences.push(`memory ${linear}: ${byteText(this.expected[at])}, got ${byteText(this.user[at])}`);
+        }
+    }
   }
 
   // -- building ---------------------------------------------------------------------------------------------------------------
