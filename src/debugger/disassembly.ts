@@ -5,7 +5,17 @@
  * at a place known to begin an instruction (a symbol, a line), or, where there is none, at the start that reaches the
  * address through the most valid instructions. What is not mapped comes out as invalid lines: the count asked for is kept.
  */
-import { Code, Decoder, DecoderOptions, FlowControl, Formatter, FormatterSyntax, Instruction, OpKind, Register } from "iced-x86";
+import {
+  Code,
+  Decoder,
+  DecoderOptions,
+  FlowControl,
+  Formatter,
+  FormatterSyntax,
+  Instruction,
+  OpKind,
+  Register,
+} from "iced-x86";
 
 /** How one instruction continues. */
 export type Flow = "next" | "call" | "jump" | "branch" | "return" | "interrupt" | "other";
@@ -71,7 +81,13 @@ export class Disassembler {
         at = (at + 1) >>> 0;
         continue;
       }
-      const decoded = this.decode(bytes, at, count - lines.length, bitness, bytes.length === want && want >= MAX_INSTRUCTION * 2);
+      const decoded = this.decode(
+        bytes,
+        at,
+        count - lines.length,
+        bitness,
+        bytes.length === want && want >= MAX_INSTRUCTION * 2,
+      );
       lines.push(...decoded);
       at = (at + decoded.reduce((sum, line) => sum + line.bytes.length, 0)) >>> 0;
     }
@@ -198,7 +214,8 @@ function flowOf(instruction: Instruction): Flow {
 function targetOf(instruction: Instruction): number | undefined {
   if (instruction.opCount === 0) return undefined;
   const kind = instruction.opKind(0);
-  if (kind === OpKind.NearBranch16 || kind === OpKind.NearBranch32) return Number(instruction.nearBranchTarget & 0xffffffffn);
+  if (kind === OpKind.NearBranch16 || kind === OpKind.NearBranch32)
+    return Number(instruction.nearBranchTarget & 0xffffffffn);
   if (kind === OpKind.FarBranch32) return instruction.farBranch32;
   return undefined;
 }
@@ -208,7 +225,9 @@ function absoluteMemory(instruction: Instruction): number | undefined {
   for (let i = 0; i < instruction.opCount; i++) {
     if (instruction.opKind(i) !== OpKind.Memory) continue;
     const isPlain = instruction.memoryBase === Register.None && instruction.memoryIndex === Register.None;
-    return isPlain && instruction.segmentPrefix === Register.None ? Number(instruction.memoryDisplacement & 0xffffffffn) : undefined;
+    return isPlain && instruction.segmentPrefix === Register.None
+      ? Number(instruction.memoryDisplacement & 0xffffffffn)
+      : undefined;
   }
   return undefined;
 }

@@ -21,7 +21,9 @@ export const syntaxError = (message: string, position: number): UserError =>
   new UserError(`${message} (at character ${position + 1})`, position);
 
 export const unknownName = (name: string, near: readonly string[] = []): UserError =>
-  new UserError(`There is no symbol or register "${name}"${near.length > 0 ? `; did you mean ${near.join(", ")}?` : "."}`);
+  new UserError(
+    `There is no symbol or register "${name}"${near.length > 0 ? `; did you mean ${near.join(", ")}?` : "."}`,
+  );
 
 export const unknownType = (name: string): UserError => new UserError(`There is no type "${name}".`);
 
@@ -32,7 +34,9 @@ export const unwritable = (address: number, space = "linear"): UserError =>
   new UserError(`Cannot write ${spaceText(space)} address ${hex(address)}: nothing is mapped there.`);
 
 export const notAnAddress = (text: string): UserError =>
-  new UserError(`"${text}" is no address. Write a number, a symbol, or gpa:0x1000 (guest-physical), hpa:0x1000 (host-physical).`);
+  new UserError(
+    `"${text}" is no address. Write a number, a symbol, or gpa:0x1000 (guest-physical), hpa:0x1000 (host-physical).`,
+  );
 
 export const notAnLvalue = (): UserError => new UserError("Only a variable, a register or memory can be assigned to.");
 

@@ -5,31 +5,34 @@
  * What names and types mean comes in through `Scope`, so that breakpoint conditions, watches and the trap log's
  * conditions share this one evaluator. ISO C, 6.3.1.8 and 6.5.
  */
-import { ArrayType, type Member, sizeOf, stripped, type StructType, type Type, typeName } from "../../dwarf";
-import { noMember, UserError, unknownName, unknownType } from "../errors";
+import { ArrayType, sizeOf, stripped, type Type, typeName, VOID, type Write } from "../../dwarf";
+import { noMember, notAnLvalue, UserError, unknownName, unknownType } from "../errors";
 import type { BinaryOperator, Expression, TypeSyntax } from "./syntax";
 import * as v from "./values";
-import type { Value, ValueMemory } from "./values";
+import type { Value, ValueFactory } from "./values";
 
 export interface Scope {
-  readonly memory: ValueMemory;
+  readonly values: ValueFactory;
   /** A register or another cell by its name, without `$`. Upper and lower case are the same. */
   register(name: string): Value | undefined;
   /** A variable, function or symbol. `file` as in `file.c::name`. */
   lookup(name: string, file?: string): Value | undefined;
   type(name: string, tag?: "struct" | "union" | "enum"): Type | undefined;
+  /** Carries out changes. @throws UserError when memory cannot be written. */
+  write(changes: readonly Write[]): void;
   /** Names close to one that does not exist. */
   suggest?(name: string): readonly string[];
 }
 
 /** @throws UserError for anything that has no value. */
 export function evaluate(e: Expression, scope: Scope): Value {
+  const { values } = scope;
   switch (e.kind) {
     case "number":
-      return v.integer(e.value, literalType(e.value, e.suffix, e.isDecimal), !e.isDecimal);
+      return values.integer(e.value, literalType(e.value, e.suffix, e.isDecimal), !e.isDecimal);
     case "string": {
       const bytes = Uint8Array.from([...e.text, "\0"], (c) => c.charCodeAt(0) & 0xff);
-      return { type: new ArrayType(() => v.CHAR, bytes.length, 0, undefined, false), place: { kind: "none", bytes } };
+      return values.constant(bytes, arrayOf(v.CHAR, bytes.length));
     }
     case "name": {
       const value = scope.lookup(e.name, e.file) ?? (e.file === undefined ? scope.register(e.name) : undefined);
@@ -46,55 +49,48 @@ export function evaluate(e: Expression, scope: Scope): Value {
     case "binary":
       return binary(e.op, e.left, e.right, scope);
     case "conditional":
-      return evaluate(isTrue(evaluate(e.test, scope), scope.memory) ? e.yes : e.no, scope);
+      return evaluate(isTrue(evaluate(e.test, scope)) ? e.yes : e.no, scope);
     case "assign":
       return assign(e, scope);
     case "cast":
-      return convert(evaluate(e.operand, scope), resolveType(e.type, scope), scope.memory);
+      return convert(evaluate(e.operand, scope), resolveType(e.type, scope), values);
     case "sizeof": {
-      const type = e.type !== undefined ? resolveType(e.type, scope) : evaluate(e.operand!, scope).type;
+      const type = e.type !== undefined ? resolveType(e.type, scope) : evaluate(e.operand!, scope).node.type;
       const size = sizeOf(type);
       if (size === undefined) throw new UserError(`${typeName(type)} has no size.`);
-      return v.integer(BigInt(size), v.UNSIGNED);
+      return values.integer(BigInt(size), v.UNSIGNED);
     }
     case "member":
-      return member(evaluate(e.object, scope), e.name, scope.memory);
+      return member(evaluate(e.object, scope), e.name);
     case "index": {
       const array = evaluate(e.array, scope);
       const index = evaluate(e.index, scope);
-      return v.isPointer(array.type) ? element(array, index, scope.memory) : element(index, array, scope.memory);
+      return v.isPointer(array.node.type) ? element(array, index) : element(index, array);
     }
   }
 }
 
-export function isTrue(value: Value, memory: ValueMemory): boolean {
-  return v.isFloat(value.type) ? v.floatOf(value, memory) !== 0 : v.integerOf(value, memory) !== 0n;
+export function isTrue(value: Value): boolean {
+  return v.isFloat(value.node.type) ? v.floatOf(value) !== 0 : v.integerOf(value) !== 0n;
 }
 
 /** The type that is written. @throws UserError when there is none. */
 export function resolveType(syntax: TypeSyntax, scope: Pick<Scope, "type">): Type {
   let type = (syntax.tag === undefined ? baseType(syntax.name) : undefined) ?? scope.type(syntax.name, syntax.tag);
+  type ??= syntax.tag === undefined ? fixedWidthType(syntax.name) : undefined;
   if (type === undefined) throw unknownType(syntax.tag ? `${syntax.tag} ${syntax.name}` : syntax.name);
   for (let i = 0; i < syntax.pointers; i++) type = v.pointerTo(type);
   for (const count of [...syntax.dimensions].reverse()) type = arrayOf(type, count);
   return type;
 }
 
+const BASE_WORDS = ["void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool", "bool"];
+
 /** C's own types by their words, in any order. */
 export function baseType(words: string): Type | undefined {
   const list = words.split(" ");
+  if (!list.every((word) => BASE_WORDS.includes(word))) return undefined;
   const has = (word: string): boolean => list.includes(word);
-  const known = ["void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool", "bool"];
-  if (!list.every((word) => known.includes(word))) {
-    const fixed = /^(u?)int(8|16|32|64)_t$|^([us])(8|16|32|64)$/.exec(words);
-    if (fixed === null) return undefined;
-    const isUnsigned = fixed[1] === "u" || fixed[3] === "u";
-    const bits = Number(fixed[2] ?? fixed[4]);
-    if (bits === 8) return isUnsigned ? v.UNSIGNED_CHAR : v.CHAR;
-    if (bits === 16) return isUnsigned ? v.UNSIGNED_SHORT : v.SHORT;
-    if (bits === 32) return isUnsigned ? v.UNSIGNED : v.INT;
-    return isUnsigned ? v.UNSIGNED_LONG_LONG : v.LONG_LONG;
-  }
   const unsigned = has("unsigned");
   if (has("void")) return VOID;
   if (has("float")) return v.FLOAT;
@@ -108,127 +104,140 @@ export function baseType(words: string): Type | undefined {
   return unsigned ? v.UNSIGNED : v.INT;
 }
 
-/** Finds a member by name, also inside anonymous structures; gives the path to it. */
-export function findMember(type: StructType, name: string): readonly Member[] | undefined {
-  for (const member of type.members) if (member.name === name) return [member];
-  for (const member of type.members) {
-    const inner = stripped(member.type);
-    if ((member.name !== undefined && !member.isInheritance) || inner.kind !== "struct") continue;
-    const path = findMember(inner, name);
-    if (path !== undefined) return [member, ...path];
+/** `uint32_t`, `u8`: names that everybody expects, also without debug information. */
+export function fixedWidthType(name: string): Type | undefined {
+  const match = /^(?:(u?)int(8|16|32|64)_t|([us])(8|16|32|64))$/.exec(name);
+  if (match === null) return undefined;
+  const isUnsigned = match[1] === "u" || match[3] === "u";
+  switch (match[2] ?? match[4]) {
+    case "8":
+      return isUnsigned ? v.UNSIGNED_CHAR : v.CHAR;
+    case "16":
+      return isUnsigned ? v.UNSIGNED_SHORT : v.SHORT;
+    case "32":
+      return isUnsigned ? v.UNSIGNED : v.INT;
+    default:
+      return isUnsigned ? v.UNSIGNED_LONG_LONG : v.LONG_LONG;
   }
-  return undefined;
-}
-
-/** Element of an array or pointer as an lvalue. */
-export function element(array: Value, index: Value, memory: ValueMemory): Value {
-  const type = stripped(array.type);
-  const i = Number(v.integerOf(index, memory));
-  if (type.kind === "array") {
-    const size = type.stride ?? sizeOf(type.element) ?? 1;
-    if (array.place.kind === "memory") return v.inMemory(type.element, array.place.address + i * size, array.place.space);
-    const bytes = v.bytesOf(array, memory);
-    if (i < 0 || (i + 1) * size > bytes.length) throw new UserError(`Index ${i} is outside the array.`);
-    return { type: type.element, place: { kind: "none", bytes: bytes.subarray(i * size) } };
-  }
-  if (type.kind !== "pointer") throw new UserError(`${typeName(array.type)} cannot be indexed.`);
-  const size = pointee(type.target);
-  return v.inMemory(type.target, Number(v.integerOf(array, memory)) + i * size);
 }
 
 /** A value as another type: numbers convert, structures and arrays are looked at anew. */
-export function convert(value: Value, type: Type, memory: ValueMemory): Value {
+export function convert(value: Value, type: Type, values: ValueFactory): Value {
   const to = stripped(type);
   if (to.kind === "void" || to.kind === "function") return value;
-  if (v.isAggregate(to)) {
+  if (to.kind === "struct" || to.kind === "array") {
     // gdb's habit: an address cast to a structure shows what is there.
-    if (value.place.kind === "memory") return { type, place: value.place };
-    return v.inMemory(type, Number(v.integerOf(value, memory)));
+    const address = value.node.address ?? Number(BigInt.asUintN(32, v.integerOf(value)));
+    return values.memory(type, address);
   }
-  if (v.isFloat(to)) return v.float(v.floatOf(value, memory), type);
-  return v.integer(v.wrap(v.integerOf(value, memory), to), type, value.isHex);
+  if (v.isFloat(to)) return values.float(v.floatOf(value), type);
+  return values.integer(v.wrap(v.integerOf(value), to), type, value.isHex);
 }
 
-const VOID: Type = { kind: "void", name: "void", byteSize: undefined };
+/** Carries out an assignment of text or a number. */
+export function store(target: Value, value: Value, scope: Scope): void {
+  if (target.cell !== undefined) {
+    const { cell } = target;
+    if (cell.set === undefined)
+      throw new UserError(`${cell.name} cannot be changed${cell.readOnly ? `: ${cell.readOnly}` : ""}.`);
+    cell.set(v.integerOf(value));
+    return;
+  }
+  const { kind } = target.node.storage.location;
+  if (kind === "value") throw notAnLvalue();
+  const text = v.isFloat(target.node.type) ? String(v.floatOf(value)) : v.integerOf(value).toString();
+  const changes = target.node.encode(text);
+  if (!changes.ok) throw new UserError(v.sentence(changes.reason));
+  scope.write(changes.value);
+}
+
+function element(array: Value, index: Value): Value {
+  const { type } = array.node;
+  if (!v.isPointer(type)) throw new UserError(`${typeName(type)} cannot be indexed.`);
+  const node = array.node.element(Number(v.integerOf(index)));
+  if (node === undefined)
+    throw new UserError(`${typeName(type)} cannot be indexed here: it points to nothing that has a size.`);
+  return { node };
+}
 
 function unary(op: string, operand: Expression, scope: Scope): Value {
-  if (op === "&") {
-    const target = evaluate(operand, scope);
-    return v.integer(BigInt(v.addressOf(target)), v.pointerTo(target.type), true);
-  }
+  const { values } = scope;
   const value = evaluate(operand, scope);
-  const { memory } = scope;
+  const { type } = value.node;
   switch (op) {
-    case "*": {
-      const type = stripped(value.type);
-      if (type.kind === "array") return element(value, v.integer(0n, v.INT), memory);
-      if (type.kind === "function") return value;
-      const target = type.kind === "pointer" ? type.target : v.UNSIGNED;
-      if (type.kind !== "pointer" && (type.kind !== "base" || type.encoding === "float")) {
-        throw new UserError(`${typeName(value.type)} is no pointer.`);
-      }
-      const kind = stripped(target).kind;
-      if (kind === "void") throw new UserError("A void pointer points at nothing known; cast it first, as in *(int *)p.");
-      return v.inMemory(target, Number(v.integerOf(value, memory)));
-    }
+    case "&":
+      return values.integer(BigInt(v.addressOf(value)), v.pointerTo(type), true);
+    case "*":
+      return dereference(value, values);
     case "!":
-      return v.integer(isTrue(value, memory) ? 0n : 1n, v.INT);
+      return values.integer(isTrue(value) ? 0n : 1n, v.INT);
     default: {
-      if (v.isFloat(value.type)) {
+      if (v.isFloat(type)) {
         if (op === "~") throw new UserError("~ wants an integer.");
-        const number = v.floatOf(value, memory);
-        return v.float(op === "-" ? -number : number, value.type);
+        return values.float(op === "-" ? -v.floatOf(value) : v.floatOf(value), type);
       }
-      const type = promote(value.type);
-      const number = v.integerOf(value, memory);
-      return v.integer(v.wrap(op === "-" ? -number : op === "~" ? ~number : number, type), type, value.isHex);
+      const result = promote(type);
+      const number = v.integerOf(value);
+      return values.integer(v.wrap(op === "-" ? -number : op === "~" ? ~number : number, result), result, value.isHex);
     }
   }
+}
+
+function dereference(value: Value, values: ValueFactory): Value {
+  const type = stripped(value.node.type);
+  if (type.kind === "function") return value;
+  if (type.kind === "array") return values.memory(type.element, v.addressOf(value));
+  if (type.kind === "pointer") {
+    if (stripped(type.target).kind === "void")
+      throw new UserError("A void pointer points at nothing known; cast it first, as in *(int *)p.");
+    return values.memory(type.target, Number(v.integerOf(value)));
+  }
+  if (type.kind !== "base" || type.encoding === "float")
+    throw new UserError(`${typeName(value.node.type)} is no pointer.`);
+  // A plain number, a register: the word there.
+  return values.memory(v.UNSIGNED, Number(BigInt.asUintN(32, v.integerOf(value))));
 }
 
 function binary(op: BinaryOperator, left: Expression, right: Expression, scope: Scope): Value {
-  const { memory } = scope;
+  const { values } = scope;
   if (op === "&&" || op === "||") {
-    const first = isTrue(evaluate(left, scope), memory);
-    const result = first === (op === "||") ? first : isTrue(evaluate(right, scope), memory);
-    return v.integer(result ? 1n : 0n, v.INT);
+    const first = isTrue(evaluate(left, scope));
+    const result = first === (op === "||") ? first : isTrue(evaluate(right, scope));
+    return values.integer(result ? 1n : 0n, v.INT);
   }
   const a = evaluate(left, scope);
   const b = evaluate(right, scope);
-  if (op === "@") return repeat(a, b, memory);
-  return arithmetic(op, a, b, memory);
-}
-
-/** `value@count`: an array that begins at value. */
-function repeat(first: Value, count: Value, memory: ValueMemory): Value {
-  const n = Number(v.integerOf(count, memory));
-  if (!(n >= 1 && n <= 0x100000)) throw new UserError(`An array of ${n} elements makes no sense here.`);
-  return v.inMemory(arrayOf(first.type, n), v.addressOf(first), first.place.kind === "memory" ? first.place.space : "linear");
-}
-
-function arithmetic(op: BinaryOperator, a: Value, b: Value, memory: ValueMemory): Value {
-  const compares = COMPARE[op];
-  if (v.isPointer(a.type) || v.isPointer(b.type)) {
-    if (compares === undefined && (op === "+" || op === "-")) return pointerSum(op, a, b, memory);
-    if (compares !== undefined) {
-      const [x, y] = [a, b].map((side) => BigInt.asUintN(32, v.integerOf(side, memory)));
-      return v.integer(compares(x, y) ? 1n : 0n, v.INT);
-    }
-    // Masks on addresses are what people do in a kernel: count a pointer as an unsigned number.
+  if (op === "@") {
+    const count = Number(v.integerOf(b));
+    if (!(count >= 1 && count <= 0x100000)) throw new UserError(`An array of ${count} elements makes no sense here.`);
+    return values.memory(arrayOf(a.node.type, count), v.addressOf(a));
   }
-  if (v.isFloat(a.type) || v.isFloat(b.type)) {
-    const [x, y] = [v.floatOf(a, memory), v.floatOf(b, memory)];
-    if (compares !== undefined) return v.integer(compares(x, y) ? 1n : 0n, v.INT);
+  return arithmetic(op, a, b, values);
+}
+
+function arithmetic(op: BinaryOperator, a: Value, b: Value, values: ValueFactory): Value {
+  const compares = COMPARE[op];
+  const truth = (is: boolean): Value => values.integer(is ? 1n : 0n, v.INT);
+  const [aType, bType] = [a.node.type, b.node.type];
+  // Masks on addresses are what people do in a kernel, so other operators count a pointer as an unsigned number.
+  if (v.isPointer(aType) || v.isPointer(bType)) {
+    if (op === "+" || op === "-") return pointerSum(op, a, b, values);
+    if (compares !== undefined)
+      return truth(compares(BigInt.asUintN(32, v.integerOf(a)), BigInt.asUintN(32, v.integerOf(b))));
+  }
+  if (v.isFloat(aType) || v.isFloat(bType)) {
+    const [x, y] = [v.floatOf(a), v.floatOf(b)];
+    if (compares !== undefined) return truth(compares(x, y));
     const result = op === "+" ? x + y : op === "-" ? x - y : op === "*" ? x * y : op === "/" ? x / y : undefined;
     if (result === undefined) throw new UserError(`${op} wants integers.`);
-    return v.float(result, v.DOUBLE);
+    return values.float(result, v.DOUBLE);
   }
   const isShift = op === "<<" || op === ">>";
-  const type = isShift ? promote(a.type) : common(promote(a.type), promote(b.type));
-  const x = v.wrap(v.integerOf(a, memory), type);
-  const y = isShift ? v.integerOf(b, memory) : v.wrap(v.integerOf(b, memory), type);
-  if (compares !== undefined) return v.integer(compares(x, y) ? 1n : 0n, v.INT);
-  return v.integer(v.wrap(compute(op, x, y), type), type, a.isHex || b.isHex);
+  const type = isShift ? promote(aType) : common(promote(aType), promote(bType));
+  const x = v.wrap(v.integerOf(a), type);
+  const y = isShift ? v.integerOf(b) : v.wrap(v.integerOf(b), type);
+  if (compares !== undefined) return truth(compares(x, y));
+  return values.integer(v.wrap(compute(op, x, y), type), type, a.isHex || b.isHex);
 }
 
 const COMPARE: Readonly<Record<string, ((x: bigint | number, y: bigint | number) => boolean) | undefined>> = {
@@ -264,56 +273,54 @@ function compute(op: BinaryOperator, x: bigint, y: bigint): bigint {
   }
 }
 
-function pointerSum(op: "+" | "-", a: Value, b: Value, memory: ValueMemory): Value {
-  const isBoth = v.isPointer(a.type) && v.isPointer(b.type);
-  const pointer = v.isPointer(a.type) ? a : b;
-  const type = decay(pointer.type);
+function pointerSum(op: "+" | "-", a: Value, b: Value, values: ValueFactory): Value {
+  const isFirst = v.isPointer(a.node.type);
+  const type = decay((isFirst ? a : b).node.type);
   const t = stripped(type);
-  const size = BigInt(t.kind === "pointer" ? pointee(t.target) : 1);
-  const [x, y] = [v.integerOf(a, memory), v.integerOf(b, memory)];
-  if (isBoth) {
+  const size = BigInt(t.kind === "pointer" ? (sizeOf(t.target) ?? 1) : 1);
+  const [x, y] = [v.integerOf(a), v.integerOf(b)];
+  if (isFirst && v.isPointer(b.node.type)) {
     if (op === "+") throw new UserError("Two pointers cannot be added.");
-    return v.integer((x - y) / size, v.INT);
+    return values.integer((x - y) / size, v.INT);
   }
-  if (pointer === b && op === "-") throw new UserError("A pointer cannot be subtracted from a number.");
-  const result = pointer === a ? (op === "+" ? x + y * size : x - y * size) : x * size + y;
-  return v.integer(BigInt.asUintN(32, result), type, true);
+  if (!isFirst && op === "-") throw new UserError("A pointer cannot be subtracted from a number.");
+  const result = isFirst ? (op === "+" ? x + y * size : x - y * size) : x * size + y;
+  return values.integer(BigInt.asUintN(32, result), type, true);
 }
 
 function assign(e: Extract<Expression, { kind: "assign" }>, scope: Scope): Value {
-  const { memory } = scope;
   const target = evaluate(e.target, scope);
   let value = evaluate(e.value, scope);
-  if (e.op !== undefined) value = arithmetic(e.op, target, value, memory);
-  if (v.isFloat(target.type)) v.storeFloat(target, v.floatOf(value, memory), memory);
-  else v.store(target, v.integerOf(value, memory), memory);
-  return target;
+  if (e.op !== undefined) {
+    const { type } = target.node;
+    value = convert(arithmetic(e.op, target, value, scope.values), type, scope.values);
+  }
+  store(target, value, scope);
+  return evaluate(e.target, scope);
 }
 
-function member(object: Value, name: string, memory: ValueMemory): Value {
-  let value = object;
-  let type = stripped(value.type);
+function member(object: Value, name: string): Value {
+  const { type } = object.node;
+  const t = stripped(type);
   // `.` on a pointer means `->`, and the other way round: nobody is helped by an error here.
-  if (type.kind === "pointer") {
-    value = v.inMemory(type.target, Number(v.integerOf(value, memory)));
-    type = stripped(value.type);
+  const node = t.kind === "pointer" ? object.node.dereference() : object.node;
+  const inner = node && stripped(node.type);
+  if (node === undefined || inner?.kind !== "struct") {
+    if (t.kind === "pointer" && stripped(t.target).kind === "struct")
+      throw new UserError("The pointer is NULL or cannot be read.");
+    throw new UserError(`${typeName(type)} has no members.`);
   }
-  if (type.kind !== "struct") throw new UserError(`${typeName(object.type)} has no members.`);
-  const path = findMember(type, name);
-  if (path === undefined) {
-    if (type.isDeclaration) throw new UserError(`${typeName(type)} is only declared in the debug information.`);
-    throw noMember(typeName(value.type), name);
+  const found = node.member(name);
+  if (found === undefined) {
+    if (inner.isDeclaration) throw new UserError(`${typeName(inner)} is only declared in the debug information.`);
+    throw noMember(typeName(node.type), name);
   }
-  return path.reduce((outer, step) => v.memberOf(outer, step, memory), value);
+  return { node: found };
 }
 
 function decay(type: Type): Type {
   const t = stripped(type);
   return t.kind === "array" ? v.pointerTo(t.element) : t.kind === "function" ? v.pointerTo(t) : type;
-}
-
-function pointee(type: Type): number {
-  return sizeOf(type) ?? 1;
 }
 
 function arrayOf(type: Type, count: number): ArrayType {
@@ -325,8 +332,7 @@ function promote(type: Type): Type {
   const t = stripped(type);
   if (t.kind === "pointer" || t.kind === "array" || t.kind === "function" || t.kind === "void") return v.UNSIGNED;
   if (t.kind === "struct" || t.kind === "unknown") throw new UserError(`${typeName(type)} is no number.`);
-  const size = sizeOf(t) ?? 4;
-  if (size < 4) return v.INT;
+  if (t.byteSize < 4) return v.INT;
   if (t.kind === "enum") return t.isSigned ? v.INT : v.UNSIGNED;
   return t;
 }
@@ -340,8 +346,7 @@ function common(a: Type, b: Type): Type {
 /** C's rule for constants: the first type that holds it. */
 function literalType(value: bigint, suffix: string, isDecimal: boolean): Type {
   const isUnsigned = suffix.includes("u");
-  const isLongLong = suffix.includes("ll");
-  if (!isLongLong) {
+  if (!suffix.includes("ll")) {
     if (!isUnsigned && value < 1n << 31n) return v.INT;
     if ((isUnsigned || !isDecimal) && value < 1n << 32n) return v.UNSIGNED;
   }

@@ -19,7 +19,25 @@ export interface TypeSyntax {
 
 export type UnaryOperator = "-" | "+" | "!" | "~" | "*" | "&";
 export type BinaryOperator =
-  | "*" | "/" | "%" | "+" | "-" | "@" | "<<" | ">>" | "<" | ">" | "<=" | ">=" | "==" | "!=" | "&" | "^" | "|" | "&&" | "||";
+  | "*"
+  | "/"
+  | "%"
+  | "+"
+  | "-"
+  | "@"
+  | "<<"
+  | ">>"
+  | "<"
+  | ">"
+  | "<="
+  | ">="
+  | "=="
+  | "!="
+  | "&"
+  | "^"
+  | "|"
+  | "&&"
+  | "||";
 
 export type Expression = { readonly at: number } & (
   | { readonly kind: "number"; readonly value: bigint; readonly suffix: string; readonly isDecimal: boolean }
@@ -29,7 +47,12 @@ export type Expression = { readonly at: number } & (
   | { readonly kind: "unary"; readonly op: UnaryOperator; readonly operand: Expression }
   | { readonly kind: "binary"; readonly op: BinaryOperator; readonly left: Expression; readonly right: Expression }
   | { readonly kind: "conditional"; readonly test: Expression; readonly yes: Expression; readonly no: Expression }
-  | { readonly kind: "assign"; readonly op: BinaryOperator | undefined; readonly target: Expression; readonly value: Expression }
+  | {
+      readonly kind: "assign";
+      readonly op: BinaryOperator | undefined;
+      readonly target: Expression;
+      readonly value: Expression;
+    }
   | { readonly kind: "cast"; readonly type: TypeSyntax; readonly operand: Expression }
   | { readonly kind: "sizeof"; readonly type?: TypeSyntax; readonly operand?: Expression }
   | { readonly kind: "member"; readonly object: Expression; readonly name: string; readonly arrow: boolean }
@@ -38,14 +61,43 @@ export type Expression = { readonly at: number } & (
 
 /** Binding powers of C's binary operators (gdb's `@` between shifts and sums). */
 const POWER: Readonly<Record<string, number>> = {
-  "||": 4, "&&": 5, "|": 6, "^": 7, "&": 8, "==": 9, "!=": 9, "<": 10, ">": 10, "<=": 10, ">=": 10,
-  "<<": 11, ">>": 11, "@": 12, "+": 13, "-": 13, "*": 14, "/": 14, "%": 14,
+  "||": 4,
+  "&&": 5,
+  "|": 6,
+  "^": 7,
+  "&": 8,
+  "==": 9,
+  "!=": 9,
+  "<": 10,
+  ">": 10,
+  "<=": 10,
+  ">=": 10,
+  "<<": 11,
+  ">>": 11,
+  "@": 12,
+  "+": 13,
+  "-": 13,
+  "*": 14,
+  "/": 14,
+  "%": 14,
 };
 const CONDITIONAL = 3;
 const ASSIGNMENT = 2;
 const UNARY = 15;
 const ASSIGN = /^(?:[-+*/%&|^]|<<|>>)?=$/;
-const BASE_WORDS = new Set(["void", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "_Bool", "bool"]);
+const BASE_WORDS = new Set([
+  "void",
+  "char",
+  "short",
+  "int",
+  "long",
+  "float",
+  "double",
+  "signed",
+  "unsigned",
+  "_Bool",
+  "bool",
+]);
 const QUALIFIERS = new Set(["const", "volatile", "restrict"]);
 /** Deeper nesting than this is a mistake or an attack on the stack. */
 const MAX_DEPTH = 200;
@@ -90,7 +142,13 @@ class Parser {
       if (binding !== undefined) {
         if (binding < power) break;
         this.next++;
-        left = { kind: "binary", op: token.text as BinaryOperator, left, right: this.expression(binding + 1), at: token.at };
+        left = {
+          kind: "binary",
+          op: token.text as BinaryOperator,
+          left,
+          right: this.expression(binding + 1),
+          at: token.at,
+        };
       } else if (token.text === "?" && CONDITIONAL >= power) {
         this.next++;
         const yes = this.expression(0);
@@ -111,7 +169,13 @@ class Parser {
     const at = token.at;
     switch (token.kind) {
       case "number":
-        return { kind: "number", value: token.value!, suffix: token.suffix ?? "", isDecimal: token.isDecimal ?? true, at };
+        return {
+          kind: "number",
+          value: token.value!,
+          suffix: token.suffix ?? "",
+          isDecimal: token.isDecimal ?? true,
+          at,
+        };
       case "string":
         return this.postfix({ kind: "string", text: token.text, at });
       case "file": {
@@ -183,9 +247,13 @@ class Parser {
     const token = this.peek();
     if (token.kind !== "name") return false;
     const { text } = token;
-    if (text === "struct" || text === "union" || text === "enum" || BASE_WORDS.has(text) || QUALIFIERS.has(text)) return true;
+    if (text === "struct" || text === "union" || text === "enum" || BASE_WORDS.has(text) || QUALIFIERS.has(text))
+      return true;
     const after = this.tokens[this.next + 1];
-    return this.isTypeName(text) && (after.text === ")" || after.text === "*" || after.text === "[" || after.text === "const");
+    return (
+      this.isTypeName(text) &&
+      (after.text === ")" || after.text === "*" || after.text === "[" || after.text === "const")
+    );
   }
 
   /** A type name: words, then pointers, then dimensions. */
@@ -233,7 +301,10 @@ class Parser {
   private expect(text: string): void {
     const token = this.take();
     if (token.kind !== "operator" || token.text !== text) {
-      throw syntaxError(token.kind === "end" ? `"${text}" is missing` : `"${text}" expected, found "${token.text}"`, token.at);
+      throw syntaxError(
+        token.kind === "end" ? `"${text}" is missing` : `"${text}" expected, found "${token.text}"`,
+        token.at,
+      );
     }
   }
   private peek(): Token {

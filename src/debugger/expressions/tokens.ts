@@ -18,7 +18,17 @@ export interface Token {
 const PATTERN =
   /\s+|(?<file>'[^']+\.[A-Za-z]\w*'(?=\s*::)|[\w./\\-]+\.[A-Za-z]\w*(?=::))|(?<number>0[xX][\da-fA-F]+|0[bB][01]+|\d[\d]*)(?<suffix>[uUlL]*)(?![\w])|(?<character>'(?:\\.[0-7]{0,2}|[^'\\])')|(?<string>"(?:\\.|[^"\\])*")|(?<register>[$%][A-Za-z_]\w*(?:\(\d\))?)|(?<name>[A-Za-z_]\w*(?:\$\w+)*)|(?<operator><<=|>>=|->|::|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%&|^!~<>=?:.()[\],@])/y;
 
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", "0": "\0", a: "\x07", b: "\b", f: "\f", v: "\v", e: "\x1b" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: "\n",
+  t: "\t",
+  r: "\r",
+  "0": "\0",
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  v: "\v",
+  e: "\x1b",
+};
 
 /** Splits a text; the last token is "end". @throws UserError at the first character that begins no token. */
 export function tokenize(text: string): Token[] {
@@ -48,7 +58,14 @@ function tokenOf(groups: Record<string, string | undefined>, at: number, before:
     const isOctal = /^0[0-7]+$/.test(number);
     if (/^0\d/.test(number) && !isOctal) throw syntaxError(`"${number}" is no octal number`, at);
     const value = BigInt(isOctal ? `0o${number.slice(1)}` : number);
-    return { kind: "number", text: number, at, value, suffix: groups.suffix?.toLowerCase() ?? "", isDecimal: /^[1-9]|^0$/.test(number) };
+    return {
+      kind: "number",
+      text: number,
+      at,
+      value,
+      suffix: groups.suffix?.toLowerCase() ?? "",
+      isDecimal: /^[1-9]|^0$/.test(number),
+    };
   }
   if (character !== undefined) {
     const code = unescape(character.slice(1, -1)).charCodeAt(0);

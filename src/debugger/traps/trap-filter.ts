@@ -93,8 +93,11 @@ function compileTerm(term: TrapFilterTerm, log: TrapLog, places: PlaceNames): Tr
       return (n) => within(n, term);
     case "text": {
       const inString = remembered((id) => contains(log.string(id), term.text));
-      const inPlace = remembered((address) => contains(places.symbol(address), term.text) || contains(places.path(address), term.text));
-      return (n) => inString(log.nameIdAt(n)) || inString(log.callIdAt(n)) || inString(log.detailIdAt(n)) || inPlace(log.eipAt(n));
+      const inPlace = remembered(
+        (address) => contains(places.symbol(address), term.text) || contains(places.path(address), term.text),
+      );
+      return (n) =>
+        inString(log.nameIdAt(n)) || inString(log.callIdAt(n)) || inString(log.detailIdAt(n)) || inPlace(log.eipAt(n));
     }
   }
 }
@@ -151,7 +154,8 @@ function parseTerm(key: string | undefined, value: string): TrapFilterTerm {
       if (value === "*") return { key: "hypercall", name: "*" };
       if (/^(0x)?\d/i.test(value)) return { key: "hypercall", number: Number(value) };
       const known = Object.values(HYPERCALLS).some((call) => contains(call.name, value.replace(/^LHCALL_/i, "")));
-      if (!known && hypercallNumber(value) === undefined) throw bad(key, value, "a hypercall's name, for example SET_PTE, or *");
+      if (!known && hypercallNumber(value) === undefined)
+        throw bad(key, value, "a hypercall's name, for example SET_PTE, or *");
       return { key: "hypercall", name: value };
     }
     case "world":

@@ -6,7 +6,16 @@
  */
 import { hex } from "../../base";
 
-export const KINDS = ["hypercall", "asyncHypercall", "pageFault", "exception", "syscall", "interrupt", "hostInterrupt", "kill"] as const;
+export const KINDS = [
+  "hypercall",
+  "asyncHypercall",
+  "pageFault",
+  "exception",
+  "syscall",
+  "interrupt",
+  "hostInterrupt",
+  "kill",
+] as const;
 export type TrapKind = (typeof KINDS)[number];
 
 export const OUTCOMES = [
@@ -76,10 +85,14 @@ const pageEntry = (value: number): string | undefined =>
       ? "not mapped"
       : "not present";
 const gateType = (value: number): string | undefined =>
-  value & 0x8000 ? `${((value >>> 8) & 0xf) === 0xf ? "trap gate" : "interrupt gate"}, DPL ${(value >>> 13) & 3}` : "not present";
+  value & 0x8000
+    ? `${((value >>> 8) & 0xf) === 0xf ? "trap gate" : "interrupt gate"}, DPL ${(value >>> 13) & 3}`
+    : "not present";
 
 /** Hypercalls of lguest, by number: name and arguments. */
-export const HYPERCALLS: Readonly<Record<number, { readonly name: string; readonly parameters: readonly Parameter[] }>> = {
+export const HYPERCALLS: Readonly<
+  Record<number, { readonly name: string; readonly parameters: readonly Parameter[] }>
+> = {
   0: { name: "FLUSH_ASYNC", parameters: [] },
   1: { name: "LGUEST_INIT", parameters: [{ name: "lguest_data", format: "guestPhysical" }] },
   2: {
@@ -110,10 +123,22 @@ export const HYPERCALLS: Readonly<Record<number, { readonly name: string; readon
       { name: "pages", format: "pages" },
     ],
   },
-  8: { name: "TS", parameters: [{ name: "set", format: "decimal", meaning: (v) => (v ? "FPU use traps" : "FPU use is free") }] },
-  9: { name: "SET_CLOCKEVENT", parameters: [{ name: "delta", format: "nanoseconds", meaning: (v) => (v ? undefined : "timer off") }] },
+  8: {
+    name: "TS",
+    parameters: [{ name: "set", format: "decimal", meaning: (v) => (v ? "FPU use traps" : "FPU use is free") }],
+  },
+  9: {
+    name: "SET_CLOCKEVENT",
+    parameters: [{ name: "delta", format: "nanoseconds", meaning: (v) => (v ? undefined : "timer off") }],
+  },
   10: { name: "HALT", parameters: [] },
-  13: { name: "SET_PMD", parameters: [{ name: "pmd", format: "guestPhysical" }, { name: "index", format: "decimal" }] },
+  13: {
+    name: "SET_PMD",
+    parameters: [
+      { name: "pmd", format: "guestPhysical" },
+      { name: "index", format: "decimal" },
+    ],
+  },
   14: {
     name: "SET_PTE",
     parameters: [
@@ -122,8 +147,20 @@ export const HYPERCALLS: Readonly<Record<number, { readonly name: string; readon
       { name: "entry", format: "flags", meaning: pageEntry },
     ],
   },
-  15: { name: "SET_PGD", parameters: [{ name: "directory", format: "guestPhysical" }, { name: "index", format: "decimal" }] },
-  16: { name: "LOAD_TLS", parameters: [{ name: "descriptors", format: "guestPhysical" }, { name: "cpu", format: "decimal" }] },
+  15: {
+    name: "SET_PGD",
+    parameters: [
+      { name: "directory", format: "guestPhysical" },
+      { name: "index", format: "decimal" },
+    ],
+  },
+  16: {
+    name: "LOAD_TLS",
+    parameters: [
+      { name: "descriptors", format: "guestPhysical" },
+      { name: "cpu", format: "decimal" },
+    ],
+  },
   17: { name: "NOTIFY", parameters: [{ name: "address", format: "guestPhysical" }] },
   18: {
     name: "LOAD_GDT_ENTRY",
@@ -169,7 +206,10 @@ export function errorCodeText(vector: number, error: number): string {
 }
 
 /** The bits of an error code. */
-export function errorCodeBits(vector: number, error: number): { name: string; bit: number; width: number; value: number; meaning?: string }[] {
+export function errorCodeBits(
+  vector: number,
+  error: number,
+): { name: string; bit: number; width: number; value: number; meaning?: string }[] {
   const field = (name: string, bit: number, width: number, zero: string, one: string) => {
     const value = (error >>> bit) & ((1 << width) - 1);
     return { name, bit, width, value, meaning: value ? one : zero };

@@ -14,7 +14,22 @@ const FIRST_CAPACITY = 1 << 14;
 const REGISTER_ENTRIES = 1 << 16;
 const MAX_STRINGS = 60_000;
 const REGISTER_NAMES = [
-  "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "eip", "eflags", "cs", "ss", "ds", "es", "fs", "gs",
+  "eax",
+  "ebx",
+  "ecx",
+  "edx",
+  "esi",
+  "edi",
+  "ebp",
+  "esp",
+  "eip",
+  "eflags",
+  "cs",
+  "ss",
+  "ds",
+  "es",
+  "fs",
+  "gs",
 ] as const satisfies readonly (keyof GuestRegisters)[];
 const NO_COST = 0xffffffff;
 const NO_OUTCOME = 255;

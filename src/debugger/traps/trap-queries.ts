@@ -175,7 +175,9 @@ export class TrapQueries {
       const n = matches.at(i);
       const kind = log.kindAt(n);
       columns[kind] ??= new Array<number>(buckets).fill(0);
-      columns[kind]![Math.min(buckets - 1, Math.max(0, Math.floor((log.instructionAt(n) - fromInstruction) / width)))]++;
+      columns[kind]![
+        Math.min(buckets - 1, Math.max(0, Math.floor((log.instructionAt(n) - fromInstruction) / width)))
+      ]++;
     }
     const counts: TrapHistogram["counts"] = {};
     columns.forEach((column, kind) => {
