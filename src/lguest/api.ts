@@ -45,6 +45,8 @@ export interface VirtualMachineOptions {
   readonly tscKhz?: number;
   /** Emulated physical CPUs: the guest moves to the next one at each host tick. Default 1. */
   readonly cpus?: number;
+  /** Memory of the emulated host, for shadow tables, in MiB. Default 17: enough for any guest; with less a guest may die of it. */
+  readonly hostMegabytes?: number;
   /** Inputs of an earlier run, to repeat it. Options of that run must be given again; live input is refused. */
   readonly replay?: readonly JournalEntry[];
 }

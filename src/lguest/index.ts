@@ -4,3 +4,8 @@
  */
 export type * from "./api";
 export type { KillReason } from "./host/kill";
+export { LauncherFatal, UnusableInput } from "./launcher/errors";
+export { MAX_MEGABYTES, MIN_MEGABYTES } from "./launcher/launcher";
+export { Hcall, hypercallName } from "./host/hypercalls";
+export { vectorName } from "./host/events";
+export { NANOSECONDS_PER_INSTRUCTION, TSC_KHZ, VirtualMachine } from "./virtual-machine";

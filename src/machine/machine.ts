@@ -45,6 +45,7 @@ export class Machine {
   readonly interrupts: InterruptController;
   readonly journal: Journal;
   private pendingExit: MachineExit | null = null;
+  private sleptSoFar = 0;
 
   constructor(options: MachineOptions) {
     this.cpu = new CpuClass(options.ramSize);
@@ -95,6 +96,24 @@ export class Machine {
     }
   }
 
+  /** Takes back what stop() asked for and nobody has been told yet. */
+  cancelStop(): void {
+    if (this.pendingExit?.kind === "stopped") this.pendingExit = null;
+  }
+
+  /** Time that passed without instructions, in instructions. */
+  get slept(): number {
+    return this.sleptSoFar;
+  }
+  /** Nothing runs until then: the clock jumps there, and what is due by then happens. */
+  sleepUntil(at: number): void {
+    if (at > this.now) {
+      this.sleptSoFar += at - this.now;
+      this.cpu.retiredBefore = at;
+    }
+    this.events.fireDue(this.now);
+  }
+
   /** A hash of everything architectural: processor, RAM, time. Equal runs have equal hashes on every engine. */
   stateHash(): string {
     return hashState(this.cpu, this.now);
@@ -110,7 +129,7 @@ export class Machine {
     if (this.pendingExit !== null || this.cpu.interruptLine) return true;
     const at = this.events.nextAt;
     if (at > limit) return false;
-    this.cpu.retiredBefore = Math.max(this.cpu.retiredBefore, at);
+    this.sleepUntil(at);
     return true;
   }
 }

@@ -70,7 +70,6 @@ const FRAMES: Readonly<Record<RunPhase, readonly string[]>> = {
 
 export class GuestRunner {
   phase: RunPhase = "top";
-  readonly statistics = new Statistics();
   /** The last exit, for views. */
   lastExit: { vector: number; name: string; errorCode: number; eip: number; cr2: number } | null = null;
   /** What the observer stopped at. */
@@ -79,7 +78,7 @@ export class GuestRunner {
   /** The present step's event has been announced. */
   private isAnnounced = false;
   /** Events since the guest last ran, waiting for their cost. */
-  private unpaid: GuestEvent[] = [];
+  private unpaid: { readonly event: GuestEvent; readonly slept: number }[] = [];
   /** The event of the direct hypercall, from its trap until it is done. */
   private hypercallEvent: GuestEvent | null = null;
   /** do_async_hcalls: status bytes when the drain began, and how many entries may still be looked at. */
@@ -90,6 +89,7 @@ export class GuestRunner {
   constructor(
     readonly cpu: Vcpu,
     private readonly hooks: RunHooks,
+    readonly statistics = new Statistics(),
   ) {
     this.costs = new SwitchCosts(cpu.guest.module.kernel);
   }
@@ -362,8 +362,10 @@ export class GuestRunner {
     cpu.event = event;
     archHandleTrap(cpu);
     // A hypercall is only noted here and done in the next round.
-    if (cpu.hcall && this.hypercallEvent === null && event?.vector === 31) this.hypercallEvent = event;
-    else this.finish(event, null);
+    if (cpu.hcall && event?.vector === 31) {
+      this.hypercallEvent = event;
+      cpu.event = null;
+    } else this.finish(event, null);
     this.phase = "top";
     return null;
   }
@@ -372,15 +374,17 @@ export class GuestRunner {
   /** The guest is dead: tell, once, while everything is still there. */
   private die(): RunResult {
     const { guest } = this;
-    if (guest.dead?.kind === "killed" && this.hooks.observer !== null && !this.isAnnounced) {
-      const event = this.makeEvent("kill", { vector: this.lastExit?.vector ?? NO_TRAP, name: "killed", reason: guest.dead.text });
-      event.outcome = "killed";
-      event.detail = guest.dead.text;
-      if (this.announce(event)) return { kind: "event", event };
-      this.finish(event, "killed");
+    if (guest.dead?.kind === "killed" && this.hooks.observer !== null) {
+      if (this.killEvent === null) {
+        this.killEvent = this.makeEvent("kill", { vector: this.lastExit?.vector ?? NO_TRAP, name: "killed", reason: guest.dead.text });
+        if (this.announce(this.killEvent)) return { kind: "event", event: this.killEvent };
+      }
+      this.finish(this.killEvent, "killed");
     }
     return { kind: "dead" };
   }
+
+  private killEvent: GuestEvent | null = null;
 
   // -- events --------------------------------------------------------------------------------------------------------------------------------
   private makeEvent(kind: GuestEvent["kind"], details: EventDetails): GuestEvent {
@@ -389,7 +393,7 @@ export class GuestRunner {
   /** True: the observer wants to stop before this. It is not asked again. */
   private announce(event: GuestEvent): boolean {
     this.isAnnounced = true;
-    if (event.kind !== "entry" && event.kind !== "kill") this.unpaid.push(event);
+    if (event.kind !== "entry" && event.kind !== "kill") this.unpaid.push({ event, slept: this.guest.module.kernel.machine.slept });
     return this.hooks.observer?.before(event) === "stop";
   }
   private finish(event: GuestEvent | null, outcome: GuestEvent["outcome"] & (string | null)): void {
@@ -405,9 +409,9 @@ export class GuestRunner {
   /** The guest is about to run again: now it is known what each event cost. */
   private payEvents(): void {
     if (this.unpaid.length === 0) return;
-    const running = this.now + this.costs.entry;
-    for (const event of this.unpaid) {
-      event.cost = running - event.instructionCount;
+    const running = this.now + this.costs.entry - this.guest.module.kernel.machine.slept;
+    for (const { event, slept } of this.unpaid) {
+      event.cost = running - (event.instructionCount - slept);
       this.hooks.observer?.resumed?.(event);
     }
     this.unpaid = [];
