@@ -45,6 +45,9 @@ export abstract class RunLoop implements Engine {
   /** Instructions retired by the last execute(), also when it threw. */
   protected retired = 0;
 
+  /** INT n ran: it has cleared TF, so no single-step trap follows it. SDM Vol. 3, 17.3.1.4. */
+  private wasInterrupt = false;
+
   abstract setBreakpoints(linear: ReadonlySet<number>): void;
   abstract flushCode(): void;
 
@@ -68,6 +71,7 @@ export abstract class RunLoop implements Engine {
         const one = shadow || isStepping;
         if (one) cpu.u32[L.EXIT_REQUEST >> 2] |= ExitRequest.INSIDE;
         this.retired = 0;
+        this.wasInterrupt = false;
         let executed: Executed;
         try {
           executed = this.execute(one ? 1 : left, ignoreBreakpoint);
@@ -82,7 +86,8 @@ export abstract class RunLoop implements Engine {
           if (exit) return exit;
           continue;
         }
-        if (isStepping && cpu.u32[L.INTERRUPT_SHADOW >> 2] !== L.Shadow.STACK) this.singleStepTrap();
+        const holdsTrapOff = this.wasInterrupt || cpu.u32[L.INTERRUPT_SHADOW >> 2] === L.Shadow.STACK;
+        if (isStepping && !holdsTrapOff) this.singleStepTrap();
       } catch (error) {
         ignoreBreakpoint = false;
         const exit = this.handle(error);
@@ -107,6 +112,7 @@ export abstract class RunLoop implements Engine {
       if (!this.mayDeliver(pending)) throw new DeliveryIntercepted(pending);
     }
     const result = helper.run(cpu, ...args);
+    if (helper === softwareInterrupt) this.wasInterrupt = true;
     if (helper.effect !== "continue") {
       const u32 = cpu.u32;
       if (

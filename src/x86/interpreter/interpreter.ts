@@ -95,8 +95,10 @@ export class Interpreter extends RunLoop {
             this.restoreEip();
             return "breakpoint";
           case Exit.UNDEFINED:
+            this.restoreEip();
             throw new GuestFault(Vector.UD);
           case Exit.PROTECTION:
+            this.restoreEip();
             throw new GuestFault(Vector.GP, 0);
           case Exit.UNCACHED:
             this.restoreEip();
@@ -106,8 +108,9 @@ export class Interpreter extends RunLoop {
         }
       }
     } catch (error) {
-      // A helper or memory access gave up: the record says which instruction it was.
-      if (this.isInRecord) this.restoreEip();
+      // A device gave up: the record says which instruction it was. A guest fault comes from a helper, before which EIP was stored;
+      // after a task switch it is the new task's.
+      if (this.isInRecord && !(error instanceof GuestFault)) this.restoreEip();
       throw error;
     } finally {
       this.retired = u32[L.BUDGET_START >> 2] - u32[L.BUDGET >> 2];
