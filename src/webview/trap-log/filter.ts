@@ -196,7 +196,7 @@ function parseVector(value: string): { from: number; to: number } {
     return { from: mnemonic, to: mnemonic };
   }
   const range = parseRange(value, "vector", 10);
-  if (range.to > 255 && Number.isFinite(range.to)) {
+  if (range.from > 255 || (range.to > 255 && range.to < Number.MAX_SAFE_INTEGER)) {
     throw new Mistake(`"${value}" is no vector: they go from 0 to 255.`);
   }
   return { from: range.from, to: Math.min(range.to, 255) };
