@@ -240,10 +240,16 @@ export class ByteReader {
   }
 }
 
+/** Arguments that a call may have without trouble. */
+const MAX_ARGUMENTS = 4096;
+
 /** UTF-8 to text; a byte that is not valid UTF-8 becomes the character of its own number, so that nothing is lost. */
 export function decodeUtf8(bytes: Uint8Array, start = 0, end = bytes.length): string {
-  let text = "";
   let at = start;
+  while (at < end && bytes[at] < 0x80) at++;
+  if (at === end && end - start <= MAX_ARGUMENTS) return String.fromCharCode(...bytes.subarray(start, end));
+  let text = "";
+  at = start;
   while (at < end) {
     const lead = bytes[at++];
     if (lead < 0x80) {

@@ -29,16 +29,16 @@ export type FormValue =
 
 const VARIABLE = -1;
 const UNKNOWN = -2;
-const sizeTables = new Map<string, Int8Array>();
+const sizeTables: Int8Array[] = [];
 
 /** Bytes taken by each form below 0x30, VARIABLE or UNKNOWN. */
 function sizeTable(c: FormContext): Int8Array {
-  const key = `${c.version < 3 ? 2 : 3} ${c.addressSize} ${c.offsetSize}`;
-  let table = sizeTables.get(key);
+  const key = (c.version < 3 ? 1 : 0) | (c.addressSize === 8 ? 2 : 0) | (c.offsetSize === 8 ? 4 : 0);
+  let table = sizeTables[key];
   if (!table) {
     table = new Int8Array(0x30).fill(UNKNOWN);
     const set = (size: number, ...forms: Form[]) => {
-      for (const form of forms) table![form] = size;
+      for (const form of forms) table[form] = size;
     };
     set(c.addressSize, Form.addr);
     set(0, Form.flag_present, Form.implicit_const);
@@ -53,9 +53,21 @@ function sizeTable(c: FormContext): Int8Array {
     set(c.version < 3 ? c.addressSize : c.offsetSize, Form.ref_addr);
     set(VARIABLE, Form.block, Form.block1, Form.block2, Form.block4, Form.exprloc, Form.string, Form.indirect);
     set(VARIABLE, Form.sdata, Form.udata, Form.ref_udata, Form.strx, Form.addrx, Form.loclistx, Form.rnglistx);
-    sizeTables.set(key, table);
+    sizeTables[key] = table;
   }
   return table;
+}
+
+/** Bytes that the values of an entry take together, or -1 if that depends on the data. */
+export function fixedSize(forms: readonly Form[], context: FormContext): number {
+  const sizes = sizeTable(context);
+  let total = 0;
+  for (const form of forms) {
+    const size = sizes[form] ?? UNKNOWN;
+    if (size < 0) return -1;
+    total += size;
+  }
+  return total;
 }
 
 /** Steps over the (first) values of an entry. Throws a DwarfError for an unknown form, since its size cannot be known. */

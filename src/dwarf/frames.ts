@@ -11,7 +11,7 @@ import type { FrameContext } from "./location";
 import { expressionAt, locationOf } from "./location-lists";
 import type { ValueType } from "./typed-values";
 import { type BaseType, stripped, type TypeTable } from "./types";
-import type { Die, Unit } from "./unit";
+import { type Die, tagAt, type Unit } from "./unit";
 import { cfaOf } from "./unwind";
 
 /** Frames that are looked up while another is being computed: more than this goes in a circle. */
@@ -100,7 +100,7 @@ export class Frames {
     const returnAddress = caller.pc + 1;
     const tree = fn.die.unit.tree();
     for (let slot = fn.die.slot + 1; slot < tree.ends[fn.die.slot]; slot++) {
-      const { tag } = tree.abbrevs[slot];
+      const tag = tagAt(tree, slot);
       if (tag !== Tag.call_site && tag !== Tag.GNU_call_site) continue;
       const die = fn.die.unit.at(slot);
       const behind = die.address(At.call_return_pc) ?? die.address(At.low_pc);

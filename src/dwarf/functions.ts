@@ -11,7 +11,7 @@ import { IntervalIndex } from "./interval-index";
 import { RowFlag } from "./line-program";
 import type { Lines, SourcePosition } from "./lines";
 import { type AddressRange, contains, hasRanges, rangesOf } from "./ranges";
-import type { Die, Unit } from "./unit";
+import { type Die, tagAt, type Unit } from "./unit";
 
 /** A function with code of its own. */
 export interface DwarfFunction {
@@ -149,7 +149,7 @@ export class Functions {
     const functions: DwarfFunction[] = [];
     const tree = unit.tree();
     for (let slot = 0; slot < tree.count; slot++) {
-      if (tree.abbrevs[slot].tag !== Tag.subprogram) continue;
+      if (tagAt(tree, slot) !== Tag.subprogram) continue;
       const die = unit.at(slot);
       if (!hasRanges(die)) continue;
       try {

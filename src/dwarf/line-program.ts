@@ -33,6 +33,38 @@ export interface LineHeader {
   readonly programEnd: number;
 }
 
+/** Joins paths and reads strings once each: every unit of a kernel names the same few hundred headers. */
+export class PathCache {
+  private readonly joined = new Map<string, Map<string, string>>();
+  private readonly texts = new Map<number, string>();
+
+  constructor(private readonly sections: Sections) {}
+
+  join(directory: string, name: string): string {
+    let names = this.joined.get(directory);
+    if (!names) {
+      names = new Map();
+      this.joined.set(directory, names);
+    }
+    let path = names.get(name);
+    if (path === undefined) {
+      path = joinPath(directory, name);
+      names.set(name, path);
+    }
+    return path;
+  }
+
+  text(section: string, offset: number): string {
+    if (section !== ".debug_line_str") return this.sections.text(section, offset);
+    let text = this.texts.get(offset);
+    if (text === undefined) {
+      text = this.sections.text(section, offset);
+      this.texts.set(offset, text);
+    }
+    return text;
+  }
+}
+
 export const enum RowFlag {
   isStmt = 1,
   prologueEnd = 2,
@@ -64,6 +96,7 @@ export interface Sequence {
 /** Reads a line program's header with its tables of directories and files. Throws a DwarfError if it is malformed. */
 export function readLineHeader(
   sections: Sections,
+  paths: PathCache,
   offset: number,
   unitDirectory: string,
   unitName: string,
@@ -90,7 +123,7 @@ export function readLineHeader(
   const operandCounts = [0, ...Array.from({ length: opcodeBase - 1 }, () => r.u8())];
   const context = { version, addressSize, offsetSize };
   const files =
-    version >= 5 ? readNewFiles(r, sections, context, unitDirectory) : readOldFiles(r, unitDirectory, unitName);
+    version >= 5 ? readNewFiles(r, paths, context, unitDirectory) : readOldFiles(r, paths, unitDirectory, unitName);
   return {
     version,
     files,
@@ -107,44 +140,55 @@ export function readLineHeader(
   };
 }
 
-function readOldFiles(r: DwarfReader, unitDirectory: string, unitName: string): (LineFile | undefined)[] {
+function readOldFiles(
+  r: DwarfReader,
+  paths: PathCache,
+  unitDirectory: string,
+  unitName: string,
+): (LineFile | undefined)[] {
   const directories = [unitDirectory];
   for (;;) {
     const directory = r.cstring();
     if (directory === "") break;
-    directories.push(joinPath(unitDirectory, directory));
+    directories.push(paths.join(unitDirectory, directory));
   }
   // File 0 is the unit's own by custom.
-  const files: (LineFile | undefined)[] = [{ name: unitName, path: joinPath(unitDirectory, unitName) }];
+  const files: (LineFile | undefined)[] = [{ name: unitName, path: paths.join(unitDirectory, unitName) }];
   for (;;) {
     const name = r.cstring();
     if (name === "") return files;
-    files.push(oldFile(r, name, directories, unitDirectory));
+    files.push(oldFile(r, paths, name, directories, unitDirectory));
   }
 }
 
-function oldFile(r: DwarfReader, name: string, directories: readonly string[], unitDirectory: string): LineFile {
+function oldFile(
+  r: DwarfReader,
+  paths: PathCache,
+  name: string,
+  directories: readonly string[],
+  unitDirectory: string,
+): LineFile {
   const directory = directories[r.uleb()] ?? unitDirectory;
   r.skipLeb();
   r.skipLeb();
-  return { name, path: joinPath(directory, name) };
+  return { name, path: paths.join(directory, name) };
 }
 
 /** Version 5: the tables describe their own columns. */
 function readNewFiles(
   r: DwarfReader,
-  sections: Sections,
+  paths: PathCache,
   context: FormContext,
   unitDirectory: string,
 ): (LineFile | undefined)[] {
-  const directories = readEntries(r, sections, context).map((d) => joinPath(unitDirectory, d.path));
-  return readEntries(r, sections, context).map((f) => ({
+  const directories = readEntries(r, paths, context).map((d) => paths.join(unitDirectory, d.path));
+  return readEntries(r, paths, context).map((f) => ({
     name: f.path,
-    path: joinPath(directories[f.directory] ?? unitDirectory, f.path),
+    path: paths.join(directories[f.directory] ?? unitDirectory, f.path),
   }));
 }
 
-function readEntries(r: DwarfReader, sections: Sections, context: FormContext): { path: string; directory: number }[] {
+function readEntries(r: DwarfReader, paths: PathCache, context: FormContext): { path: string; directory: number }[] {
   const formats = Array.from({ length: r.u8() }, () => ({ content: r.uleb(), form: r.uleb() }));
   const count = r.uleb();
   // Every entry takes at least a byte, so a larger count is a lie that would only cost time.
@@ -156,7 +200,7 @@ function readEntries(r: DwarfReader, sections: Sections, context: FormContext): 
       const value = readForm(r, form, context);
       if (content === Lnct.path) {
         if (value.kind === "text") path = value.text;
-        else if (value.kind === "text-offset") path = sections.text(value.section, value.number);
+        else if (value.kind === "text-offset") path = paths.text(value.section, value.number);
       } else if (content === Lnct.directory_index && value.kind === "constant") directory = Number(value.big);
     }
     return { path, directory };
@@ -164,11 +208,16 @@ function readEntries(r: DwarfReader, sections: Sections, context: FormContext): 
 }
 
 /** Runs a line program. What is malformed ends it early; the rows before are good (see `problem`). */
-export function runLineProgram(sections: Sections, header: LineHeader, defined: (file: LineFile) => void): LineRows {
+export function runLineProgram(
+  sections: Sections,
+  paths: PathCache,
+  header: LineHeader,
+  defined: (file: LineFile) => void,
+): LineRows {
   const rows = new RowBuilder(sections);
   let problem: FormatError | undefined;
   try {
-    execute(sections, header, rows, defined);
+    execute(sections, header, rows, (r, name) => defined(oldFile(r, paths, name, [], "")));
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     problem = error;
@@ -176,7 +225,12 @@ export function runLineProgram(sections: Sections, header: LineHeader, defined: 
   return rows.finish(problem);
 }
 
-function execute(sections: Sections, h: LineHeader, rows: RowBuilder, defined: (file: LineFile) => void): void {
+function execute(
+  sections: Sections,
+  h: LineHeader,
+  rows: RowBuilder,
+  define: (r: DwarfReader, name: string) => void,
+): void {
   const r = sections.reader(".debug_line", h.programStart);
   r.end = h.programEnd;
   let address = 0;
@@ -231,7 +285,7 @@ function execute(sections: Sections, h: LineHeader, rows: RowBuilder, defined: (
             break;
           case Lne.define_file: {
             const name = r.cstring();
-            defined(oldFile(r, name, [], ""));
+            define(r, name);
             break;
           }
         }

@@ -11,6 +11,7 @@ import {
   type LineFile,
   type LineHeader,
   type LineRows,
+  PathCache,
   RowFlag,
   readLineHeader,
   runLineProgram,
@@ -63,7 +64,11 @@ export class Lines {
   private readonly tables = new Map<number, LineTable | undefined>();
   private tablesByFile: Map<number, LineTable[]> | undefined;
 
-  constructor(private readonly list: UnitList) {}
+  private readonly paths: PathCache;
+
+  constructor(private readonly list: UnitList) {
+    this.paths = new PathCache(list.sections);
+  }
 
   /** The line table of a unit, if it has a readable one. */
   tableOf(unit: Unit): LineTable | undefined {
@@ -245,7 +250,7 @@ export class Lines {
 
   private readTable(unit: Unit, offset: number): LineTable {
     const { sections } = this.list;
-    const header = readLineHeader(sections, offset, unit.directory, unit.name);
+    const header = readLineHeader(sections, this.paths, offset, unit.directory, unit.name);
     const fileIds = header.files.map((f) => f && this.idOf(f));
     let rows: LineRows | undefined;
     return {
@@ -254,7 +259,7 @@ export class Lines {
       fileIds,
       rows: () => {
         if (!rows) {
-          rows = runLineProgram(sections, header, (file) => fileIds.push(this.idOf(file)));
+          rows = runLineProgram(sections, this.paths, header, (file) => fileIds.push(this.idOf(file)));
           if (rows.problem) this.list.report(rows.problem);
         }
         return rows;

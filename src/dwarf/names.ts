@@ -8,7 +8,7 @@
 import { FormatError } from "../base";
 import { At, Tag } from "./constants";
 import { hasRanges } from "./ranges";
-import type { Die, Unit } from "./unit";
+import { type Die, tagAt, type Unit } from "./unit";
 import type { UnitList } from "./unit-list";
 
 export type NameKind = "function" | "variable" | "type" | "enumerator";
@@ -24,6 +24,7 @@ export class NameIndex {
     type: new Map(),
     enumerator: new Map(),
   };
+  private readonly seen = new Map<number, number>();
   private nextUnit = 0;
   private entries = 0;
 
@@ -74,7 +75,7 @@ export class NameIndex {
   private indexChildren(unit: Unit, slot: number, path: readonly string[], depth: number): void {
     const tree = unit.tree();
     for (let child = slot + 1; child < tree.ends[slot]; child = Math.max(child + 1, tree.ends[child])) {
-      switch (tree.abbrevs[child].tag) {
+      switch (tagAt(tree, child)) {
         case Tag.subprogram:
           this.indexFunction(unit.at(child), path);
           break;
@@ -127,13 +128,27 @@ export class NameIndex {
   }
 
   private indexType(die: Die, path: readonly string[], depth: number): void {
+    if (die.flag(At.declaration) || (path.length === 0 && this.isSeenOften(die))) return;
     const name = die.text(At.name);
-    if (die.tag === Tag.enumeration_type && !die.flag(At.declaration)) this.indexEnumerators(die, name, path);
-    if (name === undefined || die.flag(At.declaration)) return;
+    if (die.tag === Tag.enumeration_type) this.indexEnumerators(die, name, path);
+    if (name === undefined) return;
     const isNew = this.add("type", name, path, die.key, MAX_SAME);
     const holdsTypes = die.tag === Tag.structure_type || die.tag === Tag.class_type || die.tag === Tag.union_type;
     // Types and functions of a C++ class are found by their full name.
     if (isNew && holdsTypes && depth < MAX_NESTING) this.indexChildren(die.unit, die.slot, [...path, name], depth + 1);
+  }
+
+  /**
+   * Whether enough types of the same tag had their name at the same place in .debug_str. Linkers keep equal strings once,
+   * so this spares reading the names of types that come from headers.
+   */
+  private isSeenOften(die: Die): boolean {
+    const value = die.value(At.name);
+    if (value?.kind !== "text-offset") return false;
+    const key = value.number * 0x80 + (die.tag & 0x7f);
+    const count = this.seen.get(key) ?? 0;
+    if (count < MAX_SAME) this.seen.set(key, count + 1);
+    return count >= MAX_SAME;
   }
 
   private indexEnumerators(die: Die, name: string | undefined, path: readonly string[]): void {

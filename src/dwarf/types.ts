@@ -282,6 +282,16 @@ export class TypeTable {
     return type;
   }
 
+  /** A list that is read late, from a getter, which must not throw: what cannot be read is an empty list. */
+  private guarded<T>(read: () => readonly T[]): readonly T[] {
+    try {
+      return read();
+    } catch (error) {
+      this.unknown(error);
+      return [];
+    }
+  }
+
   private unknown(error: unknown): UnknownType {
     if (!(error instanceof FormatError)) throw error;
     this.list.report(error);
@@ -421,7 +431,7 @@ export class TypeTable {
       const definition = die.has(At.signature) ? die.reference(At.signature) : this.definitionOf(die);
       if (definition && definition.key !== die.key && !definition.flag(At.declaration)) return this.ofDie(definition);
     }
-    const read = () => readEnumerators(die);
+    const read = () => this.guarded(() => readEnumerators(die));
     const underlying = die.has(At.type) ? stripped(this.typeOf(die)) : undefined;
     const size = die.number(At.byte_size) ?? underlying?.byteSize ?? 4;
     const isSigned = underlying?.kind === "base" ? underlying.isSigned : read().some((e) => e.value < 0n);
@@ -440,7 +450,12 @@ export class TypeTable {
       for (const child of die.children()) if (child.tag === Tag.formal_parameter) types.push(this.typeOf(child));
       return types;
     };
-    return new FunctionType(() => this.typeOf(die), parameters, isVariadic, die.flag(At.prototyped));
+    return new FunctionType(
+      () => this.typeOf(die),
+      () => this.guarded(parameters),
+      isVariadic,
+      die.flag(At.prototyped),
+    );
   }
 }
 

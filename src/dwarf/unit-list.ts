@@ -22,7 +22,8 @@ export class UnitList {
   readonly abbrevs: AbbrevCache;
   private readonly held = new Map<Unit, number>();
   private heldEntries = 0;
-  private lastTouched: Unit | undefined;
+  /** The unit whose tree was asked for last; it is the youngest of those that are held. */
+  lastTouched: Unit | undefined;
   private signatures: Map<bigint, Unit> | undefined;
 
   constructor(
@@ -103,8 +104,9 @@ export class UnitList {
     return this.sections.reader(".debug_addr", base + index * addressSize).unsigned(addressSize);
   }
 
-  unitBytes(unit: Unit): Uint8Array {
-    const { section, offset, size } = unit.header;
+  /** The first `size` bytes of a unit. */
+  unitBytes(unit: Unit, size = unit.header.size): Uint8Array {
+    const { section, offset } = unit.header;
     const bytes = this.sections.get(section)?.bytes.read(offset, size) ?? new Uint8Array(0);
     if (bytes.length < size)
       throw new DwarfError(`${size} bytes wanted, ${bytes.length} could be read`, section, offset);
@@ -113,7 +115,6 @@ export class UnitList {
 
   /** Notes that a unit's tree is in use, and lets go of others if too much is held. */
   touch(unit: Unit, entries: number): void {
-    if (this.lastTouched === unit) return;
     this.lastTouched = unit;
     this.heldEntries -= this.held.get(unit) ?? 0;
     this.held.delete(unit);

@@ -9,7 +9,7 @@ import { FormatError } from "../base";
 import { type Abbrev, type AbbrevTable, abbrevOf } from "./abbrev";
 import { At, Tag, UnitType } from "./constants";
 import { DwarfError } from "./errors";
-import { type FormContext, type FormValue, readForm, skipForms } from "./forms";
+import { type FormContext, type FormValue, fixedSize, readForm, skipForms } from "./forms";
 import { DwarfReader } from "./reader";
 import type { UnitList } from "./unit-list";
 
@@ -23,9 +23,16 @@ export interface DieTree {
   readonly parents: Int32Array;
   /** Slot behind the last descendant. */
   readonly ends: Uint32Array;
-  readonly abbrevs: readonly Abbrev[];
+  /** Abbreviation codes. */
+  readonly codes: Uint32Array;
+  readonly table: AbbrevTable;
   /** What stopped the reading before the unit's end, if anything did; the entries before it are good. */
   readonly problem?: FormatError;
+}
+
+/** The tag of the entry at a slot. */
+export function tagAt(tree: DieTree, slot: number): Tag | undefined {
+  return abbrevOf(tree.table, tree.codes[slot])?.tag;
 }
 
 export interface UnitHeader extends FormContext {
@@ -45,6 +52,8 @@ export interface UnitHeader extends FormContext {
 
 export class Unit {
   private heldBytes: Uint8Array | undefined;
+  /** The unit's beginning, as far as the root entry reaches, so that looking at all roots does not read all units. */
+  private headBytes: Uint8Array | undefined;
   private heldTree: DieTree | undefined;
   private rootEntry: Die | undefined;
   private readonly bases = new Map<At, number>();
@@ -66,8 +75,7 @@ export class Unit {
 
   /** The root entry. Throws a DwarfError if it cannot be read. */
   get root(): Die {
-    this.rootEntry ??= this.readEntry(this.header.firstEntry);
-    if (!this.rootEntry) throw new DwarfError("the unit is empty", this.header.section, this.header.offset);
+    this.rootEntry ??= this.readRoot();
     return this.rootEntry;
   }
 
@@ -108,10 +116,19 @@ export class Unit {
   }
 
   reader(offset: number): DwarfReader {
-    this.heldBytes ??= this.list.unitBytes(this);
-    const r = new DwarfReader(this.heldBytes, 0, this.heldBytes.length, this.header.section, this.header.offset);
+    const { section, offset: base, firstEntry } = this.header;
+    let bytes = this.heldBytes;
+    if (!bytes && this.headBytes && offset === firstEntry) bytes = this.headBytes;
+    if (!bytes) bytes = this.heldBytes = this.list.unitBytes(this);
+    const r = new DwarfReader(bytes, 0, bytes.length, section, base);
     r.seek(offset);
     return r;
+  }
+
+  /** Fetches the whole unit, which readers then use. */
+  holdBytes(): this {
+    this.heldBytes ??= this.list.unitBytes(this);
+    return this;
   }
 
   abbrevs(): AbbrevTable {
@@ -120,12 +137,13 @@ export class Unit {
 
   /** The tree of entries; what cannot be read is missing from it (see `problem`). */
   tree(): DieTree {
-    if (!this.heldTree) {
-      this.heldTree = this.readTree();
-      if (this.heldTree.problem) this.list.report(this.heldTree.problem);
+    let tree = this.heldTree;
+    if (!tree) {
+      tree = this.heldTree = readTree(this);
+      if (tree.problem) this.list.report(tree.problem);
     }
-    this.list.touch(this, this.heldTree.count);
-    return this.heldTree;
+    if (this.list.lastTouched !== this) this.list.touch(this, tree.count);
+    return tree;
   }
 
   /** Forgets what can be read again. */
@@ -137,7 +155,9 @@ export class Unit {
   /** The entry at a slot of the tree. */
   at(slot: number): Die {
     const tree = this.tree();
-    return new Die(this, tree.offsets[slot], tree.abbrevs[slot], slot);
+    const abbrev = abbrevOf(tree.table, tree.codes[slot]);
+    if (!abbrev) throw new DwarfError("there is no such entry", this.header.section, this.header.offset);
+    return new Die(this, tree.offsets[slot], abbrev, slot);
   }
 
   /** The entry at a unit-relative offset; undefined if no entry begins there. */
@@ -159,66 +179,105 @@ export class Unit {
     return -1;
   }
 
-  private readEntry(offset: number): Die | undefined {
-    const r = this.reader(offset);
-    const code = r.uleb();
-    if (code === 0) return undefined;
-    const abbrev = abbrevOf(this.abbrevs(), code) ?? r.fail(`abbreviation ${code} is not defined`, offset);
-    return new Die(this, offset, abbrev, 0);
-  }
-
-  private readTree(): DieTree {
-    let capacity = Math.max(16, this.header.size >> 4);
-    let offsets = new Uint32Array(capacity);
-    let parents = new Int32Array(capacity);
-    let ends = new Uint32Array(capacity);
-    const abbrevs: Abbrev[] = [];
-    const open: number[] = [];
-    let count = 0;
-    let problem: FormatError | undefined;
-    try {
-      const table = this.abbrevs();
-      const r = this.reader(this.header.firstEntry);
-      while (!r.atEnd) {
-        const offset = r.offset;
-        const code = r.uleb();
-        if (code === 0) {
-          const closed = open.pop();
-          if (closed === undefined) break;
-          ends[closed] = count;
-          if (open.length === 0) break;
-          continue;
-        }
-        const abbrev = abbrevOf(table, code) ?? r.fail(`abbreviation ${code} is not defined`, offset);
-        skipForms(r, abbrev.forms, this.header);
-        if (count === capacity) {
-          capacity *= 2;
-          offsets = grown(offsets, new Uint32Array(capacity));
-          parents = grown(parents, new Int32Array(capacity));
-          ends = grown(ends, new Uint32Array(capacity));
-        }
-        offsets[count] = offset;
-        parents[count] = open.length > 0 ? open[open.length - 1] : -1;
-        abbrevs.push(abbrev);
-        count++;
-        ends[count - 1] = count;
-        if (abbrev.hasChildren) {
-          if (open.length >= MAX_DEPTH) r.fail("entries are nested too deeply", offset);
-          open.push(count - 1);
-        } else if (open.length === 0) break;
+  private readRoot(): Die {
+    const { section, offset, size, firstEntry } = this.header;
+    const head = this.list.unitBytes(this, Math.min(size, HEAD_SIZE));
+    const read = (bytes: Uint8Array) => {
+      const r = new DwarfReader(bytes, firstEntry, bytes.length, section, offset);
+      const code = r.uleb();
+      if (code === 0) r.fail("the unit is empty", firstEntry);
+      const abbrev = abbrevOf(this.abbrevs(), code) ?? r.fail(`abbreviation ${code} is not defined`, firstEntry);
+      skipForms(r, abbrev.forms, this.header);
+      return new Die(this, firstEntry, abbrev, 0);
+    };
+    if (head.length < size) {
+      try {
+        const root = read(head);
+        this.headBytes = head;
+        return root;
+      } catch (error) {
+        if (!(error instanceof DwarfError)) throw error;
       }
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      problem = error;
     }
-    for (const slot of open) ends[slot] = count;
-    return { count, offsets, parents, ends, abbrevs, problem };
+    this.heldBytes ??= this.list.unitBytes(this);
+    return read(this.heldBytes);
   }
 }
 
-function grown<T extends Uint32Array | Int32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+/** Bytes that hold a unit's header and root entry as a rule. */
+const HEAD_SIZE = 512;
+
+/** Arrays that trees are read into before their size is known; used again for each. */
+const scratch = {
+  capacity: 0,
+  offsets: new Uint32Array(0),
+  parents: new Int32Array(0),
+  ends: new Uint32Array(0),
+  codes: new Uint32Array(0),
+};
+
+function growScratch(): void {
+  const grown = <T extends Uint32Array | Int32Array>(from: T, to: T): T => {
+    to.set(from);
+    return to;
+  };
+  scratch.capacity = Math.max(1024, scratch.capacity * 2);
+  scratch.offsets = grown(scratch.offsets, new Uint32Array(scratch.capacity));
+  scratch.parents = grown(scratch.parents, new Int32Array(scratch.capacity));
+  scratch.ends = grown(scratch.ends, new Uint32Array(scratch.capacity));
+  scratch.codes = grown(scratch.codes, new Uint32Array(scratch.capacity));
+}
+
+function readTree(unit: Unit): DieTree {
+  const { header } = unit;
+  const open: number[] = [];
+  /** By abbreviation code: bytes of the values, -1 where that varies. */
+  const sizes: number[] = [];
+  let table: AbbrevTable = { dense: [] };
+  let count = 0;
+  let problem: FormatError | undefined;
+  try {
+    table = unit.abbrevs();
+    const r = unit.holdBytes().reader(header.firstEntry);
+    while (!r.atEnd) {
+      const offset = r.offset;
+      const code = r.uleb();
+      if (code === 0) {
+        const closed = open.pop();
+        if (closed === undefined) break;
+        scratch.ends[closed] = count;
+        if (open.length === 0) break;
+        continue;
+      }
+      const abbrev = abbrevOf(table, code) ?? r.fail(`abbreviation ${code} is not defined`, offset);
+      const size = (sizes[code] ??= fixedSize(abbrev.forms, header));
+      if (size >= 0) r.skip(size);
+      else skipForms(r, abbrev.forms, header);
+      if (count === scratch.capacity) growScratch();
+      scratch.offsets[count] = offset;
+      scratch.parents[count] = open.length > 0 ? open[open.length - 1] : -1;
+      scratch.codes[count] = code;
+      count++;
+      scratch.ends[count - 1] = count;
+      if (abbrev.hasChildren) {
+        if (open.length >= MAX_DEPTH) r.fail("entries are nested too deeply", offset);
+        open.push(count - 1);
+      } else if (open.length === 0) break;
+    }
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    problem = error;
+  }
+  for (const slot of open) scratch.ends[slot] = count;
+  return {
+    count,
+    offsets: scratch.offsets.slice(0, count),
+    parents: scratch.parents.slice(0, count),
+    ends: scratch.ends.slice(0, count),
+    codes: scratch.codes.slice(0, count),
+    table,
+    problem,
+  };
 }
 
 /** One debugging information entry: a view onto a place in a unit. Two views of one entry have the same `key`. */
