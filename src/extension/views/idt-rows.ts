@@ -6,7 +6,7 @@
 
 import { groupDigits, hex } from "../../base";
 import type { Gate, IdtResponse, IdtRow, TrapDelivery } from "../../dap";
-import { DELIVERY, fieldsTable, gateFields, gateKindText, gateText } from "./descriptor-text";
+import { DELIVERY, fieldsTable, gateFields, gateText } from "./descriptor-text";
 import type { TableFilter } from "./gdt-rows";
 import { addressData, escapeMarkdown, joined, type Row, symbolText } from "./row";
 
@@ -142,7 +142,7 @@ function handlerText({ guest }: IdtRow): string {
   if (guest === null || !guest.present) {
     return "(none)";
   }
-  return joined([hex(guest.target.address), symbolText(guest.target), gateKindText(guest)]);
+  return gateText(guest);
 }
 
 function side(vector: number, name: string, gate: Gate | null): Row {
