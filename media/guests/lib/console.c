@@ -16,6 +16,7 @@ static bool ready;
 static u8 input_buffer[64];
 static u8 typed[256];
 static volatile u32 typed_head, typed_tail;
+static bool input_posted;
 
 void early_print(const char *text) {
   hcall1(LHCALL_NOTIFY, physical(text));
@@ -66,31 +67,45 @@ void console_write(const char *text, size_t length) {
   irq_restore(saved);
 }
 
+/* Gives the buffer to the device, once there is room for all that it can bring. Interrupts are off. */
+static void post_input(void) {
+  if (ready && !input_posted && sizeof(typed) - (typed_head - typed_tail) >= sizeof(input_buffer)) {
+    input_posted = true;
+    virtqueue_add(&input, 0, input_buffer, sizeof(input_buffer), VRING_WRITE);
+    virtqueue_notify(&input);
+  }
+}
+
 static void on_input(struct trap_frame *frame) {
   u32 length;
 
   (void)frame;
   while (virtqueue_take(&input, &length)) {
+    input_posted = false;
     for (u32 i = 0; i < length; i++) {
-      if (typed_head - typed_tail < sizeof(typed)) {
-        typed[typed_head++ % sizeof(typed)] = input_buffer[i];
-      }
+      typed[typed_head++ % sizeof(typed)] = input_buffer[i];
     }
-    virtqueue_add(&input, 0, input_buffer, sizeof(input_buffer), VRING_WRITE);
-    virtqueue_notify(&input);
+    post_input();
   }
 }
 
 void console_input_init(void) {
   if (ready) {
     irq_install(input.irq, on_input);
-    virtqueue_add(&input, 0, input_buffer, sizeof(input_buffer), VRING_WRITE);
-    virtqueue_notify(&input);
+    post_input();
   }
 }
 
 int console_poll_char(void) {
-  return typed_tail == typed_head ? -1 : typed[typed_tail++ % sizeof(typed)];
+  u32 saved = irq_save();
+  int c = -1;
+
+  if (typed_tail != typed_head) {
+    c = typed[typed_tail++ % sizeof(typed)];
+    post_input();
+  }
+  irq_restore(saved);
+  return c;
 }
 
 /*

@@ -231,9 +231,11 @@ static void provoke(const struct provocation *p, enum gate gate) {
   trap_install(p->vector, GATE_INTERRUPT, outermost_ring(p->vector), on_trap);
 
   printf("  %-9s", way_name(seen.way));
-  direct += seen.way == WAY_DIRECT;
-  reflected += seen.way == WAY_REFLECTED;
-  nothing += seen.way == WAY_NONE;
+  if (p->gates != OPTIONAL) {
+    direct += seen.way == WAY_DIRECT;
+    reflected += seen.way == WAY_REFLECTED;
+    nothing += seen.way == WAY_NONE;
+  }
   if (seen.way == WAY_NONE && may_be_lost(p, gate)) {
     return;
   }
