@@ -1,6 +1,8 @@
 /**
  * What CPUID says. The one place that decides which features this processor admits to: a feature is listed as offered only when
- * its instructions work. SDM Vol. 2, CPUID; tables 3-10 and 3-11 name the bits.
+ * its instructions work. What is not offered is also refused elsewhere (reserved bits of CR4 in control.ts).
+ *
+ * SDM Vol. 2, CPUID; its tables 3-10 and 3-11 name the bits.
  */
 import type { Cpu } from "../cpu";
 import { Reg } from "../state-layout";

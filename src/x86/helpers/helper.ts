@@ -1,6 +1,8 @@
 /**
  * A helper: a piece of the processor written once in TypeScript that every engine calls, for what changes privilege, loads a
  * segment, walks a descriptor table or needs a loop. It may throw GuestFault before it has changed anything.
+ *
+ * The one exception is a task switch, which may fault when it is already the new task: then cpu.eip is the new task's.
  */
 import type { Cpu } from "../cpu";
 

@@ -18,7 +18,6 @@ export {
 } from "./model-specific";
 export { checkPort, checkPortAccess, readPort, writePort } from "./ports";
 export {
-  checkSegment,
   isLarValid,
   isLslValid,
   larValue,

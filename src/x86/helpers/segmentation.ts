@@ -143,17 +143,6 @@ export const loadSegmentOfPointer = helper("loadSegmentOfPointer", "refetch", (c
   loadSegmentRegister(cpu, seg, selector),
 );
 
-/** Gives 1 when loadSegment would succeed, throws its fault otherwise: for LxS and POP, whose other half comes first. */
-export const checkSegment = helper("checkSegment", "continue", (cpu, seg, selector) => {
-  if (!isProtected(cpu) || (seg !== Seg.SS && isNull(selector))) return;
-  const isStack = seg === Seg.SS;
-  const descriptor = isStack
-    ? checkStackSegment(cpu, selector & 0xffff, cpu.cpl, Vector.GP)
-    : checkDataSegment(cpu, selector & 0xffff, cpu.cpl, Vector.GP);
-  checkPresent(descriptor, isStack ? Vector.SS : Vector.NP);
-  new PendingWrites(cpu).addAccessed(descriptor);
-});
-
 /** LLDT. SDM Vol. 2. */
 export const loadLdt = helper("loadLdt", "refetch", (cpu, selector) => {
   checkProtectedMode(cpu);
