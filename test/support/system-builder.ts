@@ -10,6 +10,7 @@ import { GuestFault } from "../../src/x86/fault";
 import * as L from "../../src/x86/state-layout";
 import { Reg, Seg } from "../../src/x86/state-layout";
 
+const RAM_SIZE = 0x100000;
 export const GDT = 0x1000;
 export const IDT = 0x2000;
 export const TSS = 0x3000;
@@ -64,10 +65,10 @@ export interface SegmentOptions {
 }
 
 export class SystemBuilder {
-  readonly cpu = new Cpu(0x100000);
-
-  constructor() {
-    const { cpu } = this;
+  /** @param cpu a processor of 1 MiB to use again; everything in it is lost */
+  constructor(readonly cpu = new Cpu(RAM_SIZE)) {
+    cpu.reset();
+    cpu.u8.fill(0, L.RAM_BASE, L.RAM_BASE + RAM_SIZE);
     for (let ring = 0; ring < 4; ring++) {
       this.segment(ring * 0x10 + 0x08, { type: Type.CODE_RX, dpl: ring });
       this.segment(ring * 0x10 + 0x10, { type: Type.DATA_RW, dpl: ring });
