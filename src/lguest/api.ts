@@ -19,6 +19,8 @@ export interface DiskOptions {
   readonly isReadOnly?: boolean;
   /** For messages and views. */
   readonly name?: string;
+  /** Told after the guest has changed bytes. */
+  readonly onWrite?: (offset: number, length: number) => void;
 }
 
 export interface VirtualMachineOptions {

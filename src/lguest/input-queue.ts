@@ -19,7 +19,8 @@ export class InputQueue {
     const { journal } = this.machine;
     if (journal.isReplay) {
       const entry = journal.due(0);
-      if (entry === undefined || entry.channel !== channel) throw new Error(`the journal does not begin with ${channel}`);
+      if (entry === undefined || entry.channel !== channel)
+        throw new Error(`the journal does not begin with ${channel}`);
       return Number(new TextDecoder().decode(entry.data));
     }
     journal.record(0, channel, new TextEncoder().encode(String(value)));

@@ -6,7 +6,7 @@
  *       ^ notify, death, sleep, observer's stop      ^ gate, limit, breakpoint
  */
 import { Machine } from "../machine";
-import { type PendingDelivery, Seg, StateLayout as L } from "../x86";
+import { StateLayout as L, type PendingDelivery, Seg } from "../x86";
 import type {
   CodeSymbol,
   GdtRowState,
@@ -24,6 +24,7 @@ import type {
   WalkResult,
   World,
 } from "./api";
+import { DirectTraps, liveRegisters } from "./direct-traps";
 import { LguestModule } from "./host/core";
 import { savedRegisters } from "./host/events";
 import { makeGeneration } from "./host/generation";
@@ -37,7 +38,6 @@ import { InputQueue } from "./input-queue";
 import { guestWalk, hostWalk, inspectGdt, inspectIdt, inspectState, isSwitcherAddress, shadowWalk } from "./inspection";
 import { checkMemorySize, Launcher } from "./launcher/launcher";
 import { DEVICE_PAGES, LauncherMemory } from "./launcher/launcher-memory";
-import { DirectTraps, liveRegisters } from "./direct-traps";
 import { Regs, SWITCHER_ADDRESS } from "./switcher/layout";
 
 /** The emulated processor retires 100 million instructions a second, as the guest's clocks see it. */
@@ -51,7 +51,14 @@ const DEFAULT_HOST_MEGABYTES = 17;
 const FEATURES: HostFeatures = { hasPge: true, hasSep: true, hasStableTsc: true };
 
 const GENERAL: Readonly<Record<string, number>> = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 };
-const SEGMENTS: Readonly<Record<string, number>> = { es: Seg.ES, cs: Seg.CS, ss: Seg.SS, ds: Seg.DS, fs: Seg.FS, gs: Seg.GS };
+const SEGMENTS: Readonly<Record<string, number>> = {
+  es: Seg.ES,
+  cs: Seg.CS,
+  ss: Seg.SS,
+  ds: Seg.DS,
+  fs: Seg.FS,
+  gs: Seg.GS,
+};
 
 export class VirtualMachine implements VirtualMachineInterface {
   readonly machine: Machine;
@@ -76,7 +83,11 @@ export class VirtualMachine implements VirtualMachineInterface {
     const megabytes = options.memoryMegabytes ?? 64;
     checkMemorySize(megabytes);
     const hostBytes = (options.hostMegabytes ?? DEFAULT_HOST_MEGABYTES) * MEGABYTE;
-    this.machine = new Machine({ ramSize: hostBytes + megabytes * MEGABYTE + DEVICE_PAGES * PAGE, engine: options.engine ?? "interpreter", replay: options.replay });
+    this.machine = new Machine({
+      ramSize: hostBytes + megabytes * MEGABYTE + DEVICE_PAGES * PAGE,
+      engine: options.engine ?? "interpreter",
+      replay: options.replay,
+    });
     this.input = new InputQueue(this.machine);
     const seed = this.input.constant("seed", options.seed ?? 0);
     const startOfTime = this.input.constant("wall-clock", options.wallClockSeconds ?? DEFAULT_WALL_CLOCK);
@@ -279,7 +290,14 @@ export class VirtualMachine implements VirtualMachineInterface {
     const base = ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff000000)) >>> 0;
     const limit = (low & 0xffff) | (high & 0xf0000);
     const isGranular = (high & 0x800000) !== 0;
-    cpu.setSegment(segment, selector, base, (isGranular ? (limit << 12) | 0xfff : limit) >>> 0, high & 0xf0ff00, index !== 0 && (high & 0x8000) !== 0);
+    cpu.setSegment(
+      segment,
+      selector,
+      base,
+      (isGranular ? (limit << 12) | 0xfff : limit) >>> 0,
+      high & 0xf0ff00,
+      index !== 0 && (high & 0x8000) !== 0,
+    );
     cpu.updateMode();
   }
   setBelief(name: "irq_enabled" | "blocked_interrupts" | "cr2" | "esp1" | "ss1" | "ts", value: number): boolean {
@@ -341,7 +359,10 @@ export class VirtualMachine implements VirtualMachineInterface {
   }
   /** Where a linear address is in host-physical memory, as the guest means it; null where nothing is. */
   private locate(linear: number): number | null {
-    if (isSwitcherAddress(linear) || (this.world === "switcher" && linear >= PAGE_OFFSET && this.machine.cpu.cr3 === this.module.kernel.pageDirectory))
+    if (
+      isSwitcherAddress(linear) ||
+      (this.world === "switcher" && linear >= PAGE_OFFSET && this.machine.cpu.cr3 === this.module.kernel.pageDirectory)
+    )
       return hostWalk(this.guest, linear).physical;
     const physical = this.guestWalk(linear).physical;
     return physical === null ? null : this.hostPhysical(physical);
@@ -403,8 +424,14 @@ function describeCode(kernel: HostKernel): { symbols: CodeSymbol[]; listing: Lis
   const symbols = parts.flatMap(({ code, offset }) => {
     const addresses = [...code.symbols.entries()].sort((a, b) => a[1] - b[1]);
     const end = code.origin + code.bytes.length;
-    return addresses.map(([name, address], i) => ({ name, address: (address + offset) >>> 0, size: (addresses[i + 1]?.[1] ?? end) - address }));
+    return addresses.map(([name, address], i) => ({
+      name,
+      address: (address + offset) >>> 0,
+      size: (addresses[i + 1]?.[1] ?? end) - address,
+    }));
   });
-  const listing = parts.flatMap(({ code, offset }) => code.listing.map((line) => ({ ...line, address: (line.address + offset) >>> 0 })));
+  const listing = parts.flatMap(({ code, offset }) =>
+    code.listing.map((line) => ({ ...line, address: (line.address + offset) >>> 0 })),
+  );
   return { symbols, listing };
 }

@@ -30,7 +30,11 @@ export class EventQueue {
   schedule(at: number, name: string, fire: () => void): ScheduledEvent {
     const entry: Entry = { at, name, order: this.order++, fire };
     let i = this.entries.length;
-    while (i > 0 && (this.entries[i - 1].at > at || (this.entries[i - 1].at === at && this.entries[i - 1].order > entry.order))) i--;
+    while (
+      i > 0 &&
+      (this.entries[i - 1].at > at || (this.entries[i - 1].at === at && this.entries[i - 1].order > entry.order))
+    )
+      i--;
     this.entries.splice(i, 0, entry);
     return entry;
   }

@@ -28,7 +28,9 @@ export class Journal {
   }
   /** Count at which the next replayed input is due, or Infinity. */
   get nextAt(): number {
-    return this.replay !== undefined && this.next < this.replay.length ? this.replay[this.next].at : Number.POSITIVE_INFINITY;
+    return this.replay !== undefined && this.next < this.replay.length
+      ? this.replay[this.next].at
+      : Number.POSITIVE_INFINITY;
   }
 
   /** Notes a live input. */
@@ -37,7 +39,8 @@ export class Journal {
   }
   /** In a replay: the next input that is due at or before `now`; it counts as taken. */
   due(now: number): JournalEntry | undefined {
-    if (this.replay === undefined || this.next >= this.replay.length || this.replay[this.next].at > now) return undefined;
+    if (this.replay === undefined || this.next >= this.replay.length || this.replay[this.next].at > now)
+      return undefined;
     const entry = this.replay[this.next++];
     this.recorded.push(entry);
     return entry;

@@ -4,7 +4,7 @@
  *
  * It knows no hypervisor and no debugger; they see exit reasons. Next: ../lguest/host for who drives it.
  */
-import { type Cpu, createEngine, type Engine, type EngineName, type PendingDelivery, Cpu as CpuClass } from "../x86";
+import { type Cpu, Cpu as CpuClass, createEngine, type Engine, type EngineName, type PendingDelivery } from "../x86";
 import { HOST_GATE_PORT, HostGate } from "./devices/host-gate";
 import { InterruptController } from "./devices/interrupt-controller";
 import { EventQueue } from "./event-queue";

@@ -4,7 +4,7 @@
  *
  * Order of loading: not under another hypervisor; Switcher; page tables for it; system call vector; the device; the CPUs.
  */
-import { Pte, StateLayout as L } from "../../x86";
+import { StateLayout as L, Pte } from "../../x86";
 import { PAGE_SIZE, PAGES_SIZE, SWITCHER_ADDRESS, SWITCHER_PAGES } from "../switcher/layout";
 import { Errno } from "./errno";
 import type { Generation } from "./generation";
@@ -141,7 +141,11 @@ export function mapSwitcher(module: LguestModule, fixedMappings = HOST_FIXADDR_S
   const blob = kernel.switcher.code.bytes;
   for (let i = 0; i < SWITCHER_PAGES; i++) {
     const from = L.RAM_BASE + SWITCHER_LINK + i * PAGE_SIZE;
-    cpu.u8.copyWithin(L.RAM_BASE + module.switcherPages[i], from, from + Math.min(PAGE_SIZE, blob.length - i * PAGE_SIZE));
+    cpu.u8.copyWithin(
+      L.RAM_BASE + module.switcherPages[i],
+      from,
+      from + Math.min(PAGE_SIZE, blob.length - i * PAGE_SIZE),
+    );
   }
   module.log.push(`lguest: mapped switcher at ${SWITCHER_ADDRESS.toString(16)}`);
   return 0;

@@ -14,7 +14,28 @@ import type { HostKernel } from "./host-kernel";
 import { type HcallArgs, hypercallArguments, hypercallName } from "./hypercalls";
 import { SYSCALL_VECTOR } from "./interrupts-and-traps";
 
-const EXCEPTIONS = ["#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "coprocessor", "#TS", "#NP", "#SS", "#GP", "#PF", "reserved", "#MF", "#AC", "#MC", "#XM"];
+const EXCEPTIONS = [
+  "#DE",
+  "#DB",
+  "NMI",
+  "#BP",
+  "#OF",
+  "#BR",
+  "#UD",
+  "#NM",
+  "#DF",
+  "coprocessor",
+  "#TS",
+  "#NP",
+  "#SS",
+  "#GP",
+  "#PF",
+  "reserved",
+  "#MF",
+  "#AC",
+  "#MC",
+  "#XM",
+];
 
 /** What a vector is called in logs and views; undefined when it has no name. */
 export function vectorName(vector: number): string | undefined {
@@ -26,7 +47,24 @@ export function vectorName(vector: number): string | undefined {
   return undefined;
 }
 
-const REGISTER_NAMES = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "eip", "eflags", "cs", "ss", "ds", "es", "fs", "gs"] as const;
+const REGISTER_NAMES = [
+  "eax",
+  "ebx",
+  "ecx",
+  "edx",
+  "esi",
+  "edi",
+  "ebp",
+  "esp",
+  "eip",
+  "eflags",
+  "cs",
+  "ss",
+  "ds",
+  "es",
+  "fs",
+  "gs",
+] as const;
 
 /** The guest's registers as the Switcher saved them. */
 export function savedRegisters(cpu: Vcpu): GuestRegisters {
@@ -43,9 +81,25 @@ export interface EventDetails {
   readonly reason?: string;
 }
 
-export function makeEvent(kind: GuestEventKind, instructionCount: number, registers: GuestRegisters, details: EventDetails): GuestEvent {
+export function makeEvent(
+  kind: GuestEventKind,
+  instructionCount: number,
+  registers: GuestRegisters,
+  details: EventDetails,
+): GuestEvent {
   const cpl = registers.cs & 3;
-  return { kind, instructionCount, world: cpl === 3 ? "user" : "guest", cpl, eip: registers.eip, registers, ...details, outcome: undefined, detail: "", cost: null };
+  return {
+    kind,
+    instructionCount,
+    world: cpl === 3 ? "user" : "guest",
+    cpl,
+    eip: registers.eip,
+    registers,
+    ...details,
+    outcome: undefined,
+    detail: "",
+    cost: null,
+  };
 }
 
 export function describeHypercall(args: HcallArgs, isAsync: boolean): HypercallEvent {
@@ -64,7 +118,11 @@ export function describeTrap(cpu: Vcpu, hypercall: HypercallEvent | undefined): 
   };
 }
 export function describeInterrupt(irq: number, owner: string | undefined): EventDetails {
-  return { vector: FIRST_EXTERNAL_VECTOR + irq, irq, name: owner === undefined ? `IRQ ${irq}` : `IRQ ${irq} (${owner})` };
+  return {
+    vector: FIRST_EXTERNAL_VECTOR + irq,
+    irq,
+    name: owner === undefined ? `IRQ ${irq}` : `IRQ ${irq} (${owner})`,
+  };
 }
 
 /** How many instructions the ring-0 paths take, counted in their listings once. */
@@ -77,9 +135,13 @@ export class SwitchCosts {
 
   constructor(kernel: HostKernel) {
     const { code } = kernel.switcher;
-    this.entry = countInstructions(kernel.code.listing, "run_guest_once", "call far") + countInstructions(code.listing, "switch_to_guest", "iretd");
+    this.entry =
+      countInstructions(kernel.code.listing, "run_guest_once", "call far") +
+      countInstructions(code.listing, "switch_to_guest", "iretd");
     this.toHost = countInstructions(code.listing, "return_to_host", "iretd");
-    this.toHandler = countInstructions(code.listing, "deliver_to_host", "jmp eax") + countInstructions(kernel.code.listing, "host_interrupt", "iretd");
+    this.toHandler =
+      countInstructions(code.listing, "deliver_to_host", "jmp eax") +
+      countInstructions(kernel.code.listing, "host_interrupt", "iretd");
     this.gate = countInstructions(kernel.code.listing, "guest_left", "out");
   }
 
@@ -90,7 +152,11 @@ export class SwitchCosts {
     return stub + (isInterrupt ? this.toHandler : this.toHost) + this.gate;
   }
 }
-function countInstructions(listing: readonly { readonly bytes: readonly number[]; readonly text: string }[], from: string, last: string): number {
+function countInstructions(
+  listing: readonly { readonly bytes: readonly number[]; readonly text: string }[],
+  from: string,
+  last: string,
+): number {
   let count = 0;
   for (const line of listing.slice(listing.findIndex(({ text }) => text === `${from}:`))) {
     if (line.bytes.length > 0 && !line.text.startsWith("align")) count++;

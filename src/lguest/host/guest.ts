@@ -8,7 +8,7 @@ import type { ScheduledEvent } from "../../machine";
 import type { GuestEvent, GuestEventOutcome } from "../api";
 import { GDT_ENTRIES, IDT_ENTRIES, REGS_OFFSET, type Regs } from "../switcher/layout";
 import type { LguestModule } from "./core";
-import { killText, type KillReason } from "./kill";
+import { type KillReason, killText } from "./kill";
 import { PageReferences } from "./page-references";
 
 /** What must be copied before the next entry; TLS is part of the GDT. */

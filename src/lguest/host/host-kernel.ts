@@ -9,9 +9,20 @@
  * Linear = 0xC0000000 + physical for those first 4 MiB. Free pages become shadow tables; guests' RAM lies behind them.
  */
 import { HOST_GATE_PORT, type Machine } from "../../machine";
-import { Asm, type AssembledCode, Assembler, Cr0, Cr4, Pte, Seg, StateLayout as L } from "../../x86";
+import { Asm, type AssembledCode, Assembler, Cr0, Cr4, StateLayout as L, Pte, Seg } from "../../x86";
+import {
+  GDT_ENTRIES,
+  Gdt,
+  HOST_CS,
+  HOST_DS,
+  IDT_ENTRIES,
+  PAGE_SIZE,
+  SWITCHER_ADDRESS,
+  TSS_SELECTOR,
+  TSS_SIZE,
+  Tss,
+} from "../switcher/layout";
 import { assembleSwitcher, type Switcher } from "../switcher/switcher";
-import { Gdt, GDT_ENTRIES, HOST_CS, HOST_DS, IDT_ENTRIES, PAGE_SIZE, SWITCHER_ADDRESS, Tss, TSS_SELECTOR, TSS_SIZE } from "../switcher/layout";
 import { PageAllocator } from "./page-allocator";
 
 /** Linear address of physical 0 in the host, and in the tables that the host makes for a guest. */
@@ -88,7 +99,8 @@ export class HostKernel {
     this.switcher = assembleSwitcher(PAGE_OFFSET + SWITCHER_LINK);
     this.copyIn(HOST_CODE, this.code.bytes);
     this.copyIn(SWITCHER_LINK, this.switcher.code.bytes);
-    this.switcher.defaultIdtEntries.forEach((address, i) => this.write32(DEFAULT_IDT_ENTRIES + 4 * i, address));
+    for (const [i, address] of this.switcher.defaultIdtEntries.entries())
+      this.write32(DEFAULT_IDT_ENTRIES + 4 * i, address);
     this.buildTables();
     this.savedFpu.set(this.fpuState());
     this.switchOn();
@@ -157,7 +169,8 @@ export class HostKernel {
     cpu.setWord(L.GDTR_LIMIT, GDT_ENTRIES * 8 - 1);
     cpu.setWord(L.CR4, this.cr4[this.currentCpu]);
     cpu.setSegment(Seg.TR, TSS_SELECTOR, PAGE_OFFSET + this.tssOf(this.currentCpu), TSS_SIZE - 1, 0x8b00, true);
-    for (const seg of [Seg.DS, Seg.ES, Seg.SS]) cpu.setSegment(seg, HOST_DS, 0, 0xffffffff, FULL_SEGMENT.high & 0xf0ff00, true);
+    for (const seg of [Seg.DS, Seg.ES, Seg.SS])
+      cpu.setSegment(seg, HOST_DS, 0, 0xffffffff, FULL_SEGMENT.high & 0xf0ff00, true);
     for (const seg of [Seg.FS, Seg.GS]) cpu.setSegment(seg, 0, 0, 0, 0, false);
     cpu.setSegment(Seg.CS, HOST_CS, 0, 0xffffffff, FULL_EXEC_SEGMENT.high & 0xf0ff00, true);
     cpu.cpl = 0;
@@ -187,14 +200,21 @@ export class HostKernel {
     this.write32(PAGE_DIRECTORY + (SWITCHER_ADDRESS >>> 22) * 4, HOST_SWITCHER_TABLE | Pte.P | Pte.RW | Pte.A | Pte.D);
     const mapped = Math.min(this.hostBytes, 0x400000);
     for (let page = PAGE_SIZE; page < mapped; page += PAGE_SIZE)
-      this.write32(LOW_TABLE + (page >>> 12) * 4, page | Pte.P | Pte.RW | Pte.A | Pte.D | (this.features.hasPge ? Pte.G : 0));
+      this.write32(
+        LOW_TABLE + (page >>> 12) * 4,
+        page | Pte.P | Pte.RW | Pte.A | Pte.D | (this.features.hasPge ? Pte.G : 0),
+      );
     for (let cpu = 0; cpu < this.cpuCount; cpu++) {
       const gdt = this.gdtOf(cpu);
       this.writeDescriptor(gdt + HOST_CS, FULL_EXEC_SEGMENT.low, FULL_EXEC_SEGMENT.high);
       this.writeDescriptor(gdt + HOST_DS, FULL_SEGMENT.low, FULL_SEGMENT.high);
       const tss = PAGE_OFFSET + this.tssOf(cpu);
       // Busy, since it is loaded.
-      this.writeDescriptor(gdt + TSS_SELECTOR, ((tss & 0xffff) << 16) | (TSS_SIZE - 1), (tss & 0xff000000) | 0x8b00 | ((tss >>> 16) & 0xff));
+      this.writeDescriptor(
+        gdt + TSS_SELECTOR,
+        ((tss & 0xffff) << 16) | (TSS_SIZE - 1),
+        (tss & 0xff000000) | 0x8b00 | ((tss >>> 16) & 0xff),
+      );
       this.write32(this.tssOf(cpu) + Tss.sp0, PAGE_OFFSET + gdt + PAGE_SIZE);
       this.write32(this.tssOf(cpu) + Tss.ss0, HOST_DS);
       this.write32(this.tssOf(cpu) + Tss.ioBitmapBase - 2, TSS_SIZE << 16);

@@ -7,7 +7,14 @@ import { getUser32, lgread } from "./core";
 import type { Vcpu } from "./guest";
 import { guestSetClockevent, guestSetStack, writeData } from "./interrupts-and-traps";
 import { killText } from "./kill";
-import { guestNewPagetable, guestPagetableClearAll, guestPagetableFlushUser, guestSetPgd, guestSetPte, pageTableGuestDataInit } from "./page-tables";
+import {
+  guestNewPagetable,
+  guestPagetableClearAll,
+  guestPagetableFlushUser,
+  guestSetPgd,
+  guestSetPte,
+  pageTableGuestDataInit,
+} from "./page-tables";
 import { archDoHcall, archInitHypercalls } from "./x86-core";
 
 /** Numbers. */
@@ -31,7 +38,24 @@ export const Hcall = {
 } as const;
 
 /** How many arguments each takes. */
-const ARGUMENTS: Readonly<Record<number, number>> = { 0: 0, 1: 1, 2: 2, 4: 1, 5: 1, 6: 3, 7: 3, 8: 1, 9: 1, 10: 0, 14: 3, 15: 2, 16: 1, 17: 1, 18: 3, 19: 0 };
+const ARGUMENTS: Readonly<Record<number, number>> = {
+  0: 0,
+  1: 1,
+  2: 2,
+  4: 1,
+  5: 1,
+  6: 3,
+  7: 3,
+  8: 1,
+  9: 1,
+  10: 0,
+  14: 3,
+  15: 2,
+  16: 1,
+  17: 1,
+  18: 3,
+  19: 0,
+};
 const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Hcall).map(([name, number]) => [number, name]));
 
 /** "SET_PTE"; "hypercall 99" for a number that is none. */
@@ -61,7 +85,13 @@ const HCALL_ARGS_SIZE = 20;
 
 /** Arguments of the direct hypercall. */
 export function directArguments(cpu: Vcpu): HcallArgs {
-  return { arg0: cpu.reg(Regs.eax), arg1: cpu.reg(Regs.ebx), arg2: cpu.reg(Regs.ecx), arg3: cpu.reg(Regs.edx), arg4: cpu.reg(Regs.esi) };
+  return {
+    arg0: cpu.reg(Regs.eax),
+    arg1: cpu.reg(Regs.ebx),
+    arg2: cpu.reg(Regs.ecx),
+    arg3: cpu.reg(Regs.edx),
+    arg4: cpu.reg(Regs.esi),
+  };
 }
 
 /** do_hcall: executes one. */
@@ -152,7 +182,10 @@ export function initialize(cpu: Vcpu): void {
   const pointer = (): number | null => (guest.lguestData === null ? null : guest.memBase + guest.lguestData);
   if (archInitHypercalls(cpu, args.arg1) < 0) guest.kill(killText.badGuestPage(pointer()));
   if (guest.lguestData === null) return;
-  const [start, end] = [getUser32(guest, guest.lguestData + data.noirqStart), getUser32(guest, guest.lguestData + data.noirqEnd)];
+  const [start, end] = [
+    getUser32(guest, guest.lguestData + data.noirqStart),
+    getUser32(guest, guest.lguestData + data.noirqEnd),
+  ];
   if (start === null || end === null) guest.kill(killText.badGuestPage(pointer()));
   guest.noirqStart = start ?? 0;
   guest.noirqEnd = end ?? 0;
@@ -166,6 +199,6 @@ export function writeTimestamp(cpu: Vcpu): void {
   const { guest } = cpu;
   const { data } = guest.module.generation;
   const { seconds, nanoseconds } = guest.module.options.wallClock();
-  if (!writeData(cpu, data.time, seconds) || !writeData(cpu, data.time + 4, nanoseconds)) guest.kill(killText.writingTimestamp());
+  if (!writeData(cpu, data.time, seconds) || !writeData(cpu, data.time + 4, nanoseconds))
+    guest.kill(killText.writingTimestamp());
 }
-

@@ -5,14 +5,24 @@
  *
  * Interrupt gates are never direct: the processor would clear the real IF.
  */
-import { GUEST_CS, GUEST_PL, hasErrorCode, IDT_ENTRIES, LGUEST_CS, LGUEST_TRAP_ENTRY, PAGE_SIZE, Regs, State } from "../switcher/layout";
+import {
+  GUEST_CS,
+  GUEST_PL,
+  hasErrorCode,
+  IDT_ENTRIES,
+  LGUEST_CS,
+  LGUEST_TRAP_ENTRY,
+  PAGE_SIZE,
+  Regs,
+  State,
+} from "../switcher/layout";
 import { getUser32, type LguestModule, lgwrite32, putUser32 } from "./core";
+import { Errno } from "./errno";
 import { FIRST_EXTERNAL_VECTOR, LGUEST_IRQS, X86_EFLAGS_IF } from "./generation";
 import { Changed, type Vcpu } from "./guest";
 import { DEFAULT_IDT_ENTRIES, type HostKernel } from "./host-kernel";
 import { writeTimestamp } from "./hypercalls";
 import { killText } from "./kill";
-import { Errno } from "./errno";
 import { guestPa, pinPage } from "./page-tables";
 
 export const SYSCALL_VECTOR = 0x80;
@@ -53,7 +63,9 @@ class GuestStack {
   /** push_guest_stack: 4 bytes down, then written at the guest-physical address. */
   push(value: number): void {
     this.linear = (this.linear - 4) >>> 0;
-    this.physical = this.cpu.guest.module.generation.pushesPhysically ? (this.physical - 4) >>> 0 : guestPa(this.cpu, this.linear);
+    this.physical = this.cpu.guest.module.generation.pushesPhysically
+      ? (this.physical - 4) >>> 0
+      : guestPa(this.cpu, this.linear);
     lgwrite32(this.cpu.guest, this.physical, value);
   }
 }
@@ -81,7 +93,8 @@ export function setGuestInterrupt(cpu: Vcpu, low: number, high: number, hasError
   cpu.setReg(Regs.cs, GUEST_CS);
   cpu.setReg(Regs.eip, idtAddress(low, high));
   if (!generation.keepsTrapFlag) cpu.setReg(Regs.eflags, cpu.reg(Regs.eflags) & ~CLEARED_ON_ENTRY);
-  if (idtType(high) === INTERRUPT_GATE && !writeData(cpu, generation.data.irqEnabled, 0)) guest.kill(killText.disablingInterrupts());
+  if (idtType(high) === INTERRUPT_GATE && !writeData(cpu, generation.data.irqEnabled, 0))
+    guest.kill(killText.disablingInterrupts());
 }
 
 /** The interrupt to inject next, LGUEST_IRQS if none, and whether there are more. */
@@ -242,7 +255,11 @@ function setTrap(cpu: Vcpu, vector: number, low: number, high: number): void {
 }
 
 /** A gate to the Switcher's stub: interrupt gate, and the guest may use INT n as far as `dpl` says. */
-export function defaultIdtEntry(kernel: HostKernel, vector: number, base: { readonly high: number } | null): { low: number; high: number } {
+export function defaultIdtEntry(
+  kernel: HostKernel,
+  vector: number,
+  base: { readonly high: number } | null,
+): { low: number; high: number } {
   const handler = kernel.read32(DEFAULT_IDT_ENTRIES + 4 * vector);
   let flags = 0x8e00;
   if (vector === LGUEST_TRAP_ENTRY) flags |= GUEST_PL << 13;
@@ -251,7 +268,8 @@ export function defaultIdtEntry(kernel: HostKernel, vector: number, base: { read
 }
 /** What every CPU's guest IDT has from the start. */
 export function setupDefaultIdtEntries(kernel: HostKernel, state: number): void {
-  for (let vector = 0; vector < IDT_ENTRIES; vector++) putGate(kernel, state, vector, defaultIdtEntry(kernel, vector, null));
+  for (let vector = 0; vector < IDT_ENTRIES; vector++)
+    putGate(kernel, state, vector, defaultIdtEntry(kernel, vector, null));
 }
 /** Brings a CPU's IDT up to date. */
 export function copyTraps(cpu: Vcpu, state: number): void {

@@ -14,7 +14,8 @@ const hex = (value: number): string => (value === 0 ? "0" : `0x${(value >>> 0).t
 const signed = (value: number): string => String(value | 0);
 const unsigned = (value: number): string => String(value >>> 0);
 /** The kernel's %p. */
-const pointer = (value: number | null): string => (value === null ? "(null)" : (value >>> 0).toString(16).padStart(8, "0"));
+const pointer = (value: number | null): string =>
+  value === null ? "(null)" : (value >>> 0).toString(16).padStart(8, "0");
 
 /** Every text there is. */
 export const killText = {
@@ -45,5 +46,6 @@ export const killText = {
   outOfMemory: () => "out of memory allocating pte page",
   badAddress: (address: number) => `Bad address ${hex(address)}`,
   writingCr2: () => "Writing cr2",
-  unhandledTrap: (trap: number, eip: number, code: number) => `unhandled trap ${signed(trap)} at ${hex(eip)} (${hex(code)})`,
+  unhandledTrap: (trap: number, eip: number, code: number) =>
+    `unhandled trap ${signed(trap)} at ${hex(eip)} (${hex(code)})`,
 } as const;

@@ -56,7 +56,8 @@ export class LguestDevice {
   beforeRun(cpuId = 0): { readonly code: number } | { readonly text: string } | null {
     const guest = this.guest;
     if (guest === null || cpuId !== 0) return { code: Errno.EINVAL };
-    if (guest.dead !== null) return guest.dead.kind === "restart" ? { code: Errno.ERESTART } : { text: guest.dead.text };
+    if (guest.dead !== null)
+      return guest.dead.kind === "restart" ? { code: Errno.ERESTART } : { text: guest.dead.text };
     guest.cpu.pendingNotify = 0;
     return null;
   }
@@ -130,4 +131,3 @@ export function sendNotifyToEventfd(guest: Guest): boolean {
   found.event.signal();
   return true;
 }
-

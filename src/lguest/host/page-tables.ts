@@ -131,7 +131,8 @@ export function pageWritable(cpu: Vcpu, linear: number): boolean {
 }
 /** pin_page: makes it so, or kills. */
 export function pinPage(cpu: Vcpu, linear: number): void {
-  if (!pageWritable(cpu, linear) && !demandPage(cpu, linear, PageFaultError.WRITE)) cpu.guest.kill(killText.badStackPage(linear));
+  if (!pageWritable(cpu, linear) && !demandPage(cpu, linear, PageFaultError.WRITE))
+    cpu.guest.kill(killText.badStackPage(linear));
 }
 
 /** guest_pa: guest-physical address by the guest's own tables, whatever they allow. An address they do not map kills. */

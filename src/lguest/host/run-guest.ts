@@ -9,17 +9,46 @@ import type { MachineExit } from "../../machine";
 import type { GuestEvent, GuestObserver } from "../api";
 import { NO_TRAP, Regs } from "../switcher/layout";
 import { canCopy, HOST_TIMER_VECTOR } from "./core";
-import { describeHypercall, describeInterrupt, describeTrap, type EventDetails, makeEvent, savedRegisters, Statistics, SwitchCosts, vectorName } from "./events";
+import {
+  describeHypercall,
+  describeInterrupt,
+  describeTrap,
+  type EventDetails,
+  makeEvent,
+  Statistics,
+  SwitchCosts,
+  savedRegisters,
+  vectorName,
+} from "./events";
 import { LGUEST_IRQS } from "./generation";
 import type { Guest, Vcpu } from "./guest";
 import { GateValue } from "./host-kernel";
-import { directArguments, doHcall, fetchRingArguments, initialize, LHCALL_RING_SIZE, RING_FREE, ringEntry } from "./hypercalls";
+import {
+  directArguments,
+  doHcall,
+  fetchRingArguments,
+  initialize,
+  LHCALL_RING_SIZE,
+  RING_FREE,
+  ringEntry,
+} from "./hypercalls";
 import { interruptObstacle, interruptPending, tryDeliverInterrupt } from "./interrupts-and-traps";
 import { killText } from "./kill";
 import { sendNotifyToEventfd } from "./lguest-user";
 import { archHandleTrap, finishGuestRun, prepareGuestRun } from "./x86-core";
 
-export type RunPhase = "top" | "hypercalls" | "ring" | "direct" | "notify" | "interrupt" | "asleep" | "enter" | "inside" | "window" | "trap";
+export type RunPhase =
+  | "top"
+  | "hypercalls"
+  | "ring"
+  | "direct"
+  | "notify"
+  | "interrupt"
+  | "asleep"
+  | "enter"
+  | "inside"
+  | "window"
+  | "trap";
 
 export type RunResult =
   /** The processor stopped for a reason of its own. */
@@ -173,7 +202,8 @@ export class GuestRunner {
     this.snapshot = canCopy(guest, status, LHCALL_RING_SIZE) ? new Uint8Array(LHCALL_RING_SIZE) : null;
     if (this.snapshot !== null) {
       const { kernel } = guest.module;
-      for (let i = 0; i < LHCALL_RING_SIZE; i++) this.snapshot[i] = kernel.machine.cpu.readPhysical(guest.memBase + status + i, 1);
+      for (let i = 0; i < LHCALL_RING_SIZE; i++)
+        this.snapshot[i] = kernel.machine.cpu.readPhysical(guest.memBase + status + i, 1);
     }
     this.ringLeft = this.snapshot === null ? 0 : LHCALL_RING_SIZE;
     this.phase = "ring";
@@ -191,7 +221,11 @@ export class GuestRunner {
       return this.endRing();
     }
     if (this.hooks.observer !== null && !this.isAnnounced) {
-      this.ringEvent = this.makeEvent("async", { vector: 31, name: describeHypercall(args, true).name, hypercall: describeHypercall(args, true) });
+      this.ringEvent = this.makeEvent("async", {
+        vector: 31,
+        name: describeHypercall(args, true).name,
+        hypercall: describeHypercall(args, true),
+      });
       if (this.announce(this.ringEvent)) return { kind: "event", event: this.ringEvent };
     }
     this.isAnnounced = false;
@@ -284,7 +318,11 @@ export class GuestRunner {
     const { machine } = this.guest.module.kernel;
     const mustLook = interruptPending(cpu).irq < LGUEST_IRQS;
     if (this.now >= limit) return { kind: "machine", exit: { kind: "limit" } };
-    const wake = mustLook ? this.now + SPIN_INSTRUCTIONS : this.hooks.hasInput() ? this.now + 1 : Math.min(this.nextWake(), this.hooks.nextInputAt());
+    const wake = mustLook
+      ? this.now + SPIN_INSTRUCTIONS
+      : this.hooks.hasInput()
+        ? this.now + 1
+        : Math.min(this.nextWake(), this.hooks.nextInputAt());
     if (wake === Number.POSITIVE_INFINITY) return { kind: "asleep" };
     machine.sleepUntil(Math.min(wake, limit));
     if (wake <= limit) this.phase = "top";
@@ -345,7 +383,13 @@ export class GuestRunner {
     const vector = cpu.reg(Regs.trapnum);
     this.statistics.countTrap(vector);
     this.exitAt = this.now - this.costs.exit(vector);
-    this.lastExit = { vector, name: vectorName(vector) ?? `vector ${vector}`, errorCode: cpu.reg(Regs.errcode), eip: cpu.reg(Regs.eip), cr2: cpu.lastPagefault };
+    this.lastExit = {
+      vector,
+      name: vectorName(vector) ?? `vector ${vector}`,
+      errorCode: cpu.reg(Regs.errcode),
+      eip: cpu.reg(Regs.eip),
+      cr2: cpu.lastPagefault,
+    };
   }
   private exitAt = 0;
 
@@ -376,7 +420,11 @@ export class GuestRunner {
     const { guest } = this;
     if (guest.dead?.kind === "killed" && this.hooks.observer !== null) {
       if (this.killEvent === null) {
-        this.killEvent = this.makeEvent("kill", { vector: this.lastExit?.vector ?? NO_TRAP, name: "killed", reason: guest.dead.text });
+        this.killEvent = this.makeEvent("kill", {
+          vector: this.lastExit?.vector ?? NO_TRAP,
+          name: "killed",
+          reason: guest.dead.text,
+        });
         if (this.announce(this.killEvent)) return { kind: "event", event: this.killEvent };
       }
       this.finish(this.killEvent, "killed");
@@ -393,7 +441,8 @@ export class GuestRunner {
   /** True: the observer wants to stop before this. It is not asked again. */
   private announce(event: GuestEvent): boolean {
     this.isAnnounced = true;
-    if (event.kind !== "entry" && event.kind !== "kill") this.unpaid.push({ event, slept: this.guest.module.kernel.machine.slept });
+    if (event.kind !== "entry" && event.kind !== "kill")
+      this.unpaid.push({ event, slept: this.guest.module.kernel.machine.slept });
     return this.hooks.observer?.before(event) === "stop";
   }
   private finish(event: GuestEvent | null, outcome: GuestEvent["outcome"] & (string | null)): void {

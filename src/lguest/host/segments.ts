@@ -4,7 +4,7 @@
  *
  * Nothing else of a descriptor is judged: a bad one shows as a fault when the Switcher loads it, and that kills.
  */
-import { Gdt, GDT_ENTRIES, State, TSS_SIZE } from "../switcher/layout";
+import { GDT_ENTRIES, Gdt, State, TSS_SIZE } from "../switcher/layout";
 import { lgread } from "./core";
 import { Changed, type Vcpu } from "./guest";
 import { FULL_EXEC_SEGMENT, FULL_SEGMENT, type HostKernel } from "./host-kernel";
@@ -36,7 +36,11 @@ export function setupDefaultGdtEntries(kernel: HostKernel, state: number, tss: n
   for (let i = 0; i < GDT_ENTRIES; i++) kernel.writeDescriptor(gdt + i * 8, 0, 0);
   kernel.writeDescriptor(gdt + Gdt.LGUEST_CS * 8, FULL_EXEC_SEGMENT.low, FULL_EXEC_SEGMENT.high);
   kernel.writeDescriptor(gdt + Gdt.LGUEST_DS * 8, FULL_SEGMENT.low, FULL_SEGMENT.high);
-  kernel.writeDescriptor(gdt + Gdt.TSS * 8, ((tss << 16) | (TSS_SIZE - 1)) >>> 0, ((tss & 0xff000000) | 0x8900 | ((tss >>> 16) & 0xff)) >>> 0);
+  kernel.writeDescriptor(
+    gdt + Gdt.TSS * 8,
+    ((tss << 16) | (TSS_SIZE - 1)) >>> 0,
+    ((tss & 0xff000000) | 0x8900 | ((tss >>> 16) & 0xff)) >>> 0,
+  );
 }
 
 /** The guest's GDT at boot: flat kernel segments. */
@@ -60,7 +64,11 @@ export function copyGdt(cpu: Vcpu, state: number): void {
   for (let i = 0; i < GDT_ENTRIES; i++) if (!ignoredGdt(i)) copyEntry(cpu, state, i);
 }
 function copyEntry(cpu: Vcpu, state: number, index: number): void {
-  cpu.guest.module.kernel.writeDescriptor(state + State.guestGdt + index * 8, cpu.gdt[2 * index], cpu.gdt[2 * index + 1]);
+  cpu.guest.module.kernel.writeDescriptor(
+    state + State.guestGdt + index * 8,
+    cpu.gdt[2 * index],
+    cpu.gdt[2 * index + 1],
+  );
 }
 
 /** LOAD_GDT_ENTRY. */

@@ -5,16 +5,55 @@
  *     run-guest.ts --> prepareGuestRun --> [ring 0: Switcher --> ring 1/3 guest --> Switcher] --> finishGuestRun --> archHandleTrap
  */
 import { Cr4 } from "../../x86";
-import { Gdt, GUEST_CS, GUEST_DS, GUEST_PL, HOST_CS, LGUEST_CS, LGUEST_DS, LGUEST_TRAP_ENTRY, lguestPages, NO_TRAP, Regs, State, STATE_OFFSET, SWITCHER_ADDRESS, Tss, TSS_SIZE } from "../switcher/layout";
+import {
+  Gdt,
+  GUEST_CS,
+  GUEST_DS,
+  GUEST_PL,
+  HOST_CS,
+  LGUEST_CS,
+  LGUEST_DS,
+  LGUEST_TRAP_ENTRY,
+  lguestPages,
+  NO_TRAP,
+  Regs,
+  STATE_OFFSET,
+  State,
+  SWITCHER_ADDRESS,
+  TSS_SIZE,
+  Tss,
+} from "../switcher/layout";
 import { getUser32, type LguestModule, lgread, lguestAddressOk, lgwrite, pagesPhysical } from "./core";
 import { Errno } from "./errno";
 import { Changed, type Vcpu } from "./guest";
-import { DEFAULT_IDT_ENTRIES, HOST_GDT_ADDITIONS, type HostKernel, LGUEST_ENTRY, PAGE_OFFSET, SWITCHER_LINK } from "./host-kernel";
+import {
+  DEFAULT_IDT_ENTRIES,
+  HOST_GDT_ADDITIONS,
+  type HostKernel,
+  LGUEST_ENTRY,
+  PAGE_OFFSET,
+  SWITCHER_LINK,
+} from "./host-kernel";
 import { Hcall, type HcallArgs } from "./hypercalls";
-import { checkSyscallVector, copyTraps, deliverTrap, loadGuestIdtEntry, setupDefaultIdtEntries, SYSCALL_VECTOR, writeData } from "./interrupts-and-traps";
+import {
+  checkSyscallVector,
+  copyTraps,
+  deliverTrap,
+  loadGuestIdtEntry,
+  SYSCALL_VECTOR,
+  setupDefaultIdtEntries,
+  writeData,
+} from "./interrupts-and-traps";
 import { killText } from "./kill";
 import { demandPage, guestPa, guestPagetableClearAll, mapSwitcherInGuest } from "./page-tables";
-import { copyGdt, copyGdtTls, guestLoadTls, loadGuestGdtEntry, setupDefaultGdtEntries, setupGuestGdt } from "./segments";
+import {
+  copyGdt,
+  copyGdtTls,
+  guestLoadTls,
+  loadGuestGdtEntry,
+  setupDefaultGdtEntries,
+  setupGuestGdt,
+} from "./segments";
 
 /** Distance from the Switcher as linked to the copy that runs, wrapping at 32 bits. */
 export function switcherOffset(): number {
@@ -141,7 +180,7 @@ export function rewriteHypercall(cpu: Vcpu): void {
   const eip = cpu.reg(Regs.eip);
   const physical = guestPa(cpu, eip);
   if (cpu.guest.module.generation.fetchesPhysically) lgwrite(cpu.guest, physical, PATCHED_VMCALL);
-  else PATCHED_VMCALL.forEach((byte, i) => lgwrite(cpu.guest, guestPa(cpu, (eip + i) >>> 0), [byte]));
+  else for (const [i, byte] of PATCHED_VMCALL.entries()) lgwrite(cpu.guest, guestPa(cpu, (eip + i) >>> 0), [byte]);
   // The launcher may have another page now.
   guestPagetableClearAll(cpu);
 }
@@ -251,10 +290,12 @@ export function adjustPge(kernel: HostKernel, hostCpu: number, on: boolean): voi
 export function archHostInit(module: LguestModule): number {
   const { kernel } = module;
   const offset = switcherOffset();
-  for (let i = 0; i < 256; i++) kernel.write32(DEFAULT_IDT_ENTRIES + 4 * i, kernel.read32(DEFAULT_IDT_ENTRIES + 4 * i) + offset);
+  for (let i = 0; i < 256; i++)
+    kernel.write32(DEFAULT_IDT_ENTRIES + 4 * i, kernel.read32(DEFAULT_IDT_ENTRIES + 4 * i) + offset);
   for (let cpu = 0; cpu < kernel.cpuCount; cpu++) {
     setupState(module, cpu);
-    for (const { index, low, high } of HOST_GDT_ADDITIONS) kernel.writeDescriptor(kernel.gdtOf(cpu) + index * 8, low, high);
+    for (const { index, low, high } of HOST_GDT_ADDITIONS)
+      kernel.writeDescriptor(kernel.gdtOf(cpu) + index * 8, low, high);
   }
   const entry = kernel.switcher.code.symbols.get("switch_to_guest") as number;
   kernel.write32(LGUEST_ENTRY, entry + offset);

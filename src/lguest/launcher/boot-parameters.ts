@@ -39,10 +39,15 @@ export function initrdSize(initrd: Uint8Array | undefined): number {
 }
 
 /** Writes boot_params, command line and initrd. @throws UnusableInput for a command line that is too long. */
-export function writeBootParameters(memory: LauncherMemory, { commandLine, initrd, kernelAlignment }: BootInformation): void {
+export function writeBootParameters(
+  memory: LauncherMemory,
+  { commandLine, initrd, kernelAlignment }: BootInformation,
+): void {
   const text = new TextEncoder().encode(commandLine);
   if (text.length >= COMMAND_LINE_SIZE)
-    throw new UnusableInput(`the command line is too long: expected at most ${COMMAND_LINE_SIZE - 1} bytes, found ${text.length}`);
+    throw new UnusableInput(
+      `the command line is too long: expected at most ${COMMAND_LINE_SIZE - 1} bytes, found ${text.length}`,
+    );
   if (initrd !== undefined && initrd.length > 0) {
     const size = initrdSize(initrd);
     memory.write(memory.ramBytes - size, initrd);

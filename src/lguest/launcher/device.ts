@@ -3,9 +3,9 @@
  * starting and resetting it. What a kind of device does with its buffers is a DeviceModel, one file each in devices/.
  */
 import type { DeviceStateView } from "../api";
+import { PAGE_SIZE } from "../switcher/layout";
 import { LauncherFatal } from "./errors";
 import type { LauncherMemory } from "./launcher-memory";
-import { PAGE_SIZE } from "../switcher/layout";
 import { QUEUE_SIZE, ringPages, Virtqueue } from "./virtqueue";
 
 /** Status bits, written by the guest. */
@@ -52,8 +52,14 @@ export class Device {
   ) {
     this.featureLength = model.features.length === 0 ? 0 : (Math.max(...model.features) >>> 3) + 1;
     this.size = Field.QUEUES + QUEUE_RECORD * model.queues.length + 2 * this.featureLength + model.config.length;
-    if (Math.floor((address + this.size) / PAGE_SIZE) !== Math.floor(address / PAGE_SIZE)) throw new LauncherFatal("Too many devices");
-    this.queues = model.queues.map(() => new Virtqueue(memory, memory.takePages(ringPages(QUEUE_SIZE)), QUEUE_SIZE, takeIrq(), raise, () => this.hasAccepted(NOTIFY_ON_EMPTY)));
+    if (Math.floor((address + this.size) / PAGE_SIZE) !== Math.floor(address / PAGE_SIZE))
+      throw new LauncherFatal("Too many devices");
+    this.queues = model.queues.map(
+      () =>
+        new Virtqueue(memory, memory.takePages(ringPages(QUEUE_SIZE)), QUEUE_SIZE, takeIrq(), raise, () =>
+          this.hasAccepted(NOTIFY_ON_EMPTY),
+        ),
+    );
     this.writeDescriptor();
   }
 
@@ -68,7 +74,10 @@ export class Device {
     return this.bits(this.featuresAddress + this.featureLength);
   }
   hasAccepted(feature: number): boolean {
-    return feature >>> 3 < this.featureLength && (this.memory.read8(this.featuresAddress + this.featureLength + (feature >>> 3)) & (1 << (feature & 7))) !== 0;
+    return (
+      feature >>> 3 < this.featureLength &&
+      (this.memory.read8(this.featuresAddress + this.featureLength + (feature >>> 3)) & (1 << (feature & 7))) !== 0
+    );
   }
 
   /** The guest notified a queue: all buffers there are handled now. */
@@ -93,7 +102,16 @@ export class Device {
       lastSeen: queue.lastSeen,
     }));
     const { name, type } = this.model;
-    return { name, type, guestPhysical: this.address, status: this.status, isRunning: this.isRunning, features: this.features, ackedFeatures: this.ackedFeatures, queues };
+    return {
+      name,
+      type,
+      guestPhysical: this.address,
+      status: this.status,
+      isRunning: this.isRunning,
+      features: this.features,
+      ackedFeatures: this.ackedFeatures,
+      queues,
+    };
   }
 
   private get featuresAddress(): number {

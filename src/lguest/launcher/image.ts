@@ -53,7 +53,8 @@ export function loadImage(image: Uint8Array, name: string, memory: LauncherMemor
 }
 
 function advice(end: number, start: number): string {
-  if (start >= 0xc0000000) return "Its physical address looks like a virtual one: set the load address in the linker script, for instance with AT(ADDR(.text) - 0xC0000000)";
+  if (start >= 0xc0000000)
+    return "Its physical address looks like a virtual one: set the load address in the linker script, for instance with AT(ADDR(.text) - 0xC0000000)";
   return `Give the guest at least ${Math.ceil(end / MEGABYTE) + 1} MiB`;
 }
 
@@ -78,13 +79,25 @@ function readElf(image: Uint8Array, name: string): { pieces: Piece[]; entry: num
 function readBzImage(image: Uint8Array, name: string): { pieces: Piece[]; entry: number; format: "bzImage" } {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   if (image.length < PAGE_SIZE || view.getUint32(Header.MAGIC, true) !== HDRS) {
-    const found = image.length === 0 ? "an empty file" : `a file that begins with ${[...image.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
-    throw new UnusableInput(`${name} cannot be booted: expected an ELF executable (7f 45 4c 46 at its start) or a Linux bzImage ("HdrS" at offset 0x202), found ${found}`);
+    const found =
+      image.length === 0
+        ? "an empty file"
+        : `a file that begins with ${[...image.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
+    throw new UnusableInput(
+      `${name} cannot be booted: expected an ELF executable (7f 45 4c 46 at its start) or a Linux bzImage ("HdrS" at offset 0x202), found ${found}`,
+    );
   }
   const start = (image[Header.SETUP_SECTORS] + 1) * 512;
   const bytes = image.subarray(start);
-  if (bytes.length === 0) throw new UnusableInput(`${name} cannot be booted: expected a kernel after ${start} bytes of setup code, found the end of the file`);
-  return { pieces: [{ physicalAddress: BZIMAGE_ADDRESS, bytes, memorySize: bytes.length }], entry: view.getUint32(Header.CODE32_START, true), format: "bzImage" };
+  if (bytes.length === 0)
+    throw new UnusableInput(
+      `${name} cannot be booted: expected a kernel after ${start} bytes of setup code, found the end of the file`,
+    );
+  return {
+    pieces: [{ physicalAddress: BZIMAGE_ADDRESS, bytes, memorySize: bytes.length }],
+    entry: view.getUint32(Header.CODE32_START, true),
+    format: "bzImage",
+  };
 }
 
 function hex(value: number): string {

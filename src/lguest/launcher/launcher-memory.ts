@@ -2,7 +2,7 @@
  * The guest's memory as its launcher sees it: mapped once, RAM first, then pages for devices, handed out upward. The launcher writes it
  * like a program writes its own memory; the processor is told, so that decoded code never goes stale.
  */
-import { type Machine } from "../../machine";
+import type { Machine } from "../../machine";
 import { StateLayout as L } from "../../x86";
 import { PAGE_SIZE } from "../switcher/layout";
 import { LauncherFatal } from "./errors";
@@ -76,7 +76,10 @@ export class LauncherMemory {
   }
   /** The NUL-terminated text at an address, no longer than memory is. */
   readText(address: number): Uint8Array {
-    const rest = this.machine.cpu.u8.subarray(L.RAM_BASE + this.base + Math.min(address, this.max), L.RAM_BASE + this.base + this.max);
+    const rest = this.machine.cpu.u8.subarray(
+      L.RAM_BASE + this.base + Math.min(address, this.max),
+      L.RAM_BASE + this.base + this.max,
+    );
     const end = rest.indexOf(0);
     return rest.slice(0, end < 0 ? rest.length : end);
   }

@@ -39,10 +39,18 @@ export interface LauncherOutput {
 
 /** @throws UnusableInput */
 export function checkMemorySize(megabytes: number): void {
-  if (!Number.isInteger(megabytes)) throw new UnusableInput(`the guest's memory must be a whole number of MiB: expected ${MIN_MEGABYTES} to ${MAX_MEGABYTES}, found ${megabytes}`);
-  if (megabytes < MIN_MEGABYTES) throw new UnusableInput(`the guest's memory is too small: expected at least ${MIN_MEGABYTES} MiB, found ${megabytes}`);
+  if (!Number.isInteger(megabytes))
+    throw new UnusableInput(
+      `the guest's memory must be a whole number of MiB: expected ${MIN_MEGABYTES} to ${MAX_MEGABYTES}, found ${megabytes}`,
+    );
+  if (megabytes < MIN_MEGABYTES)
+    throw new UnusableInput(
+      `the guest's memory is too small: expected at least ${MIN_MEGABYTES} MiB, found ${megabytes}`,
+    );
   if (megabytes > MAX_MEGABYTES)
-    throw new UnusableInput(`the guest's memory is too large: expected at most ${MAX_MEGABYTES} MiB (what fits between 0xC0000000 and the Switcher), found ${megabytes}`);
+    throw new UnusableInput(
+      `the guest's memory is too large: expected at most ${MAX_MEGABYTES} MiB (what fits between 0xC0000000 and the Switcher), found ${megabytes}`,
+    );
 }
 
 export class Launcher {
@@ -64,16 +72,30 @@ export class Launcher {
     private readonly output: LauncherOutput,
   ) {
     memory.clear();
-    this.host = new LguestDevice(module, { base: memory.base, size: memory.max }, (descriptor) => this.eventFds[descriptor] ?? null);
+    this.host = new LguestDevice(
+      module,
+      { base: memory.base, size: memory.max },
+      (descriptor) => this.eventFds[descriptor] ?? null,
+    );
     this.nextDescriptor = memory.takePages(1);
     this.console = new Console(memory, (bytes) => output.print(bytes, "device"));
     const blocks = options.disks.map(
-      (disk, i) => new Block(memory, { bytes: disk.bytes, isReadOnly: disk.isReadOnly ?? false, name: disk.name ?? `${i}`, hasFlush: module.generation.blockHasFlush }),
+      (disk, i) =>
+        new Block(memory, {
+          bytes: disk.bytes,
+          isReadOnly: disk.isReadOnly ?? false,
+          name: disk.name ?? `${i}`,
+          onWrite: disk.onWrite,
+          hasFlush: module.generation.blockHasFlush,
+        }),
     );
     this.devices = this.makeDevices([...blocks, this.console]);
     const entry = this.load();
     const result = this.host.write([Lhreq.INITIALIZE, memory.base, memory.limit / PAGE_SIZE, entry]);
-    if (result < 0) throw new UnusableInput(`the host cannot make a guest with ${memory.ramBytes / MEGABYTE} MiB (error ${result}): give the guest, or the host, more memory`);
+    if (result < 0)
+      throw new UnusableInput(
+        `the host cannot make a guest with ${memory.ramBytes / MEGABYTE} MiB (error ${result}): give the guest, or the host, more memory`,
+      );
   }
 
   get guest(): Guest {
@@ -122,7 +144,8 @@ export class Launcher {
 
   private earlyConsole(address: number): void {
     // Real launchers have one page more mapped than devices can take.
-    if (address >= this.memory.ramBytes + (DEVICE_PAGES + 1) * PAGE_SIZE) throw new LauncherFatal(`Bad NOTIFY 0x${address.toString(16)}`);
+    if (address >= this.memory.ramBytes + (DEVICE_PAGES + 1) * PAGE_SIZE)
+      throw new LauncherFatal(`Bad NOTIFY 0x${address.toString(16)}`);
     const text = this.memory.readText(address).subarray(0, MAX_EARLY_TEXT);
     if (text.length > 0) this.output.print(text, "early");
   }
@@ -182,7 +205,10 @@ export class Launcher {
         return device;
       });
     } catch (error) {
-      if (error instanceof LauncherFatal) throw new UnusableInput(`too many disks: expected devices to fit into ${DEVICE_PAGES} pages, found ${models.length - 1} disks (${error.message})`);
+      if (error instanceof LauncherFatal)
+        throw new UnusableInput(
+          `too many disks: expected devices to fit into ${DEVICE_PAGES} pages, found ${models.length - 1} disks (${error.message})`,
+        );
       throw error;
     }
   }
@@ -191,10 +217,14 @@ export class Launcher {
     const { initrd, image, imageName, commandLine } = this.options;
     const { ramBytes } = this.memory;
     const initrdBytes = initrdSize(initrd);
-    const tables = this.module.generation.hasInitialTables ? PAGE_SIZE + Math.ceil(ramBytes / PAGE_SIZE / 1024) * PAGE_SIZE : 0;
+    const tables = this.module.generation.hasInitialTables
+      ? PAGE_SIZE + Math.ceil(ramBytes / PAGE_SIZE / 1024) * PAGE_SIZE
+      : 0;
     const top = ramBytes - initrdBytes - tables;
     if (top < MEGABYTE / 2)
-      throw new UnusableInput(`the initrd does not fit: expected it to leave room for a kernel in ${ramBytes / MEGABYTE} MiB of memory, found ${initrdBytes} bytes. Give the guest more memory`);
+      throw new UnusableInput(
+        `the initrd does not fit: expected it to leave room for a kernel in ${ramBytes / MEGABYTE} MiB of memory, found ${initrdBytes} bytes. Give the guest more memory`,
+      );
     const { entry } = loadImage(image, imageName, this.memory, top);
     writeBootParameters(this.memory, { commandLine, initrd, kernelAlignment: this.module.generation.kernelAlignment });
     return entry;

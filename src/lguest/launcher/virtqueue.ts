@@ -80,7 +80,8 @@ export class Virtqueue {
     }
     this.setNoNotify(true);
     const waiting = (this.availIndex - this.lastSeen) & 0xffff;
-    if (waiting > this.size) throw new LauncherFatal(`Guest moved used index from ${this.lastSeen} to ${this.availIndex}`);
+    if (waiting > this.size)
+      throw new LauncherFatal(`Guest moved used index from ${this.lastSeen} to ${this.availIndex}`);
     const head = this.memory.read16(this.avail + 4 + 2 * (this.lastSeen % this.size));
     this.lastSeen = (this.lastSeen + 1) & 0xffff;
     if (head >= this.size) throw new LauncherFatal(`Guest says index ${head} is available`);
@@ -147,11 +148,17 @@ export class Virtqueue {
   private descriptor(table: number, index: number): { address: number; length: number; flags: number; next: number } {
     const at = table + index * Descriptor.SIZE;
     // Addresses have 64 bits, but a pointer of a 32-bit launcher keeps the low ones.
-    return { address: this.memory.read32(at), length: this.memory.read32(at + 8), flags: this.memory.read16(at + 12), next: this.memory.read16(at + 14) };
+    return {
+      address: this.memory.read32(at),
+      length: this.memory.read32(at + 8),
+      flags: this.memory.read16(at + 12),
+      next: this.memory.read16(at + 14),
+    };
   }
   /** check_pointer. */
   private check(address: number, length: number): number {
-    if (address >= this.memory.limit || address + length >= this.memory.limit) throw new LauncherFatal(`Invalid address 0x${address.toString(16)}`);
+    if (address >= this.memory.limit || address + length >= this.memory.limit)
+      throw new LauncherFatal(`Invalid address 0x${address.toString(16)}`);
     return address;
   }
 }

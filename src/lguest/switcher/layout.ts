@@ -68,7 +68,19 @@ export const IDT_ENTRIES = 256;
 export const GDT_ENTRIES = 32;
 
 /** GDT indexes, the same in the host's and the guest's table. */
-export const Gdt = { TLS_FIRST: 6, TLS_LAST: 8, LGUEST_CS: 10, LGUEST_DS: 11, KERNEL_CS: 12, KERNEL_DS: 13, USER_CS: 14, USER_DS: 15, TSS: 16, LDT: 17, DOUBLE_FAULT_TSS: 31 } as const;
+export const Gdt = {
+  TLS_FIRST: 6,
+  TLS_LAST: 8,
+  LGUEST_CS: 10,
+  LGUEST_DS: 11,
+  KERNEL_CS: 12,
+  KERNEL_DS: 13,
+  USER_CS: 14,
+  USER_DS: 15,
+  TSS: 16,
+  LDT: 17,
+  DOUBLE_FAULT_TSS: 31,
+} as const;
 /** Selectors of the host's ring 0. */
 export const LGUEST_CS = Gdt.LGUEST_CS * 8;
 export const LGUEST_DS = Gdt.LGUEST_DS * 8;

@@ -9,7 +9,18 @@
  *      leaves by its IRET. struct lguest_regs holds the guest's registers and says why it left.
  */
 import { Asm, type AssembledCode, Assembler } from "../../x86";
-import { hasErrorCode, IDT_ENTRIES, LGUEST_DS, REGS_OFFSET, Regs, State, STATE_OFFSET, TSS_BUSY_BIT, TSS_BUSY_BYTE, TSS_SELECTOR } from "./layout";
+import {
+  hasErrorCode,
+  IDT_ENTRIES,
+  LGUEST_DS,
+  REGS_OFFSET,
+  Regs,
+  STATE_OFFSET,
+  State,
+  TSS_BUSY_BIT,
+  TSS_BUSY_BYTE,
+  TSS_SELECTOR,
+} from "./layout";
 
 const { eax, ebx, ecx, edx, esi, edi, ebp, esp, ds, es, fs, gs, ptr } = Asm;
 
@@ -40,7 +51,10 @@ export function assembleSwitcher(origin: number): Switcher {
   a.add(esp, 8).iret();
   for (let vector = 0; vector < IDT_ENTRIES; vector++) stub(a, vector);
   const code = a.finish();
-  return { code, defaultIdtEntries: Array.from({ length: IDT_ENTRIES }, (_, vector) => code.symbols.get(`stub_${vector}`) as number) };
+  return {
+    code,
+    defaultIdtEntries: Array.from({ length: IDT_ENTRIES }, (_, vector) => code.symbols.get(`stub_${vector}`) as number),
+  };
 }
 
 function switchToGuest(a: Assembler): void {
@@ -103,4 +117,3 @@ function targetOf(vector: number): "return_to_host" | "deliver_to_host" | "handl
   if (vector === 2) return "handle_nmi";
   return vector < 32 || vector === 128 ? "return_to_host" : "deliver_to_host";
 }
-

@@ -9,7 +9,15 @@
  *
  * Encodings: SDM Vol. 2. Jumps to labels behind take the short form where it reaches, jumps ahead the long one.
  */
-import { ControlRegister, type Displacement, LabelReference, Memory, numberText, Register, SegmentRegister } from "./operands";
+import {
+  ControlRegister,
+  type Displacement,
+  LabelReference,
+  Memory,
+  numberText,
+  Register,
+  SegmentRegister,
+} from "./operands";
 
 export interface AssembledLine {
   readonly address: number;
@@ -27,7 +35,13 @@ export type Immediate = Displacement | string;
 export type RegisterOrMemory = Register | Memory;
 
 const CONDITIONS = ["o", "no", "b", "ae", "z", "nz", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"] as const;
-const CONDITION_NAMES: Readonly<Record<string, number>> = { ...Object.fromEntries(CONDITIONS.map((name, i) => [name, i])), c: 2, nc: 3, e: 4, ne: 5 };
+const CONDITION_NAMES: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(CONDITIONS.map((name, i) => [name, i])),
+  c: 2,
+  nc: 3,
+  e: 4,
+  ne: 5,
+};
 export type Condition = (typeof CONDITIONS)[number] | "c" | "nc" | "e" | "ne";
 
 interface Fixup {
@@ -65,7 +79,11 @@ export class Assembler {
       if (target === undefined) throw new Error(`label ${reference.label} is not defined`);
       view.setUint32(at, target + reference.addend - (isRelative ? this.origin + at + 4 : 0), true);
     }
-    const listing = this.lines.map(({ start, end, text }) => ({ address: this.origin + start, bytes: [...bytes.subarray(start, end)], text }));
+    const listing = this.lines.map(({ start, end, text }) => ({
+      address: this.origin + start,
+      bytes: [...bytes.subarray(start, end)],
+      text,
+    }));
     return { origin: this.origin, bytes, symbols: new Map(this.labels), listing };
   }
 
@@ -112,13 +130,18 @@ export class Assembler {
   }
 
   // -- moving data ------------------------------------------------------------------------------------------------------
-  mov(to: RegisterOrMemory | SegmentRegister | ControlRegister, from: RegisterOrMemory | SegmentRegister | ControlRegister | Immediate): this {
+  mov(
+    to: RegisterOrMemory | SegmentRegister | ControlRegister,
+    from: RegisterOrMemory | SegmentRegister | ControlRegister | Immediate,
+  ): this {
     return this.line(`mov ${operandText(to)}, ${operandText(from)}`, () => {
       if (to instanceof SegmentRegister) {
-        if (!(from instanceof Register || from instanceof Memory)) throw new Error("a segment register is loaded from a register or memory");
+        if (!(from instanceof Register || from instanceof Memory))
+          throw new Error("a segment register is loaded from a register or memory");
         this.modrm([0x8e], to.code, from);
       } else if (to instanceof ControlRegister || from instanceof ControlRegister) {
-        const [control, general, opcode] = to instanceof ControlRegister ? [to, from, 0x22] : [from as ControlRegister, to, 0x20];
+        const [control, general, opcode] =
+          to instanceof ControlRegister ? [to, from, 0x22] : [from as ControlRegister, to, 0x20];
         if (!(general instanceof Register)) throw new Error("a control register moves from or to a general register");
         this.put(0x0f, opcode, 0xc0 | (control.code << 3) | general.code);
       } else if (from instanceof SegmentRegister) this.modrm([0x8c], from.code, to);
@@ -137,7 +160,9 @@ export class Assembler {
     });
   }
   movzx(to: Register, from: RegisterOrMemory): this {
-    return this.line(`movzx ${to.name}, ${operandText(from)}`, () => this.modrm([0x0f, sizeOf(from) === 1 ? 0xb6 : 0xb7], to.code, from));
+    return this.line(`movzx ${to.name}, ${operandText(from)}`, () =>
+      this.modrm([0x0f, sizeOf(from) === 1 ? 0xb6 : 0xb7], to.code, from),
+    );
   }
   lea(to: Register, from: Memory): this {
     return this.line(`lea ${to.name}, ${from.text()}`, () => this.modrm([0x8d], to.code, from));
@@ -148,7 +173,8 @@ export class Assembler {
   push(what: RegisterOrMemory | SegmentRegister | Immediate): this {
     return this.line(`push ${operandText(what)}`, () => {
       if (what instanceof Register) this.put(...(what.size === 2 ? [0x66] : []), 0x50 + what.code);
-      else if (what instanceof SegmentRegister) this.put(...(what.code < 4 ? [0x06 | (what.code << 3)] : [0x0f, 0x80 | (what.code << 3)]));
+      else if (what instanceof SegmentRegister)
+        this.put(...(what.code < 4 ? [0x06 | (what.code << 3)] : [0x0f, 0x80 | (what.code << 3)]));
       else if (what instanceof Memory) this.sized(sizeOf(what), 0xfe, 6, what);
       else if (typeof what === "number" && what >= -128 && what <= 127) this.put(0x6a, what);
       else {
@@ -160,7 +186,8 @@ export class Assembler {
   pop(what: RegisterOrMemory | SegmentRegister): this {
     return this.line(`pop ${operandText(what)}`, () => {
       if (what instanceof Register) this.put(...(what.size === 2 ? [0x66] : []), 0x58 + what.code);
-      else if (what instanceof SegmentRegister) this.put(...(what.code < 4 ? [0x07 | (what.code << 3)] : [0x0f, 0x81 | (what.code << 3)]));
+      else if (what instanceof SegmentRegister)
+        this.put(...(what.code < 4 ? [0x07 | (what.code << 3)] : [0x0f, 0x81 | (what.code << 3)]));
       else this.sized(sizeOf(what), 0x8e, 0, what);
     });
   }
@@ -226,7 +253,8 @@ export class Assembler {
     });
   }
   call(target: string | RegisterOrMemory): this {
-    if (typeof target !== "string") return this.line(`call ${operandText(target)}`, () => this.modrm([0xff], 2, target));
+    if (typeof target !== "string")
+      return this.line(`call ${operandText(target)}`, () => this.modrm([0xff], 2, target));
     return this.line(`call ${target}`, () => {
       this.put(0xe8);
       this.reference(new LabelReference(target), true);
@@ -334,7 +362,8 @@ export class Assembler {
         this.sized(to.size, (group << 3) | 2, to.code, from);
       } else {
         const size = sizeOf(to);
-        const isShort = size !== 1 && typeof from === "number" && ((from << 24) >> 24 === from || (from >>> 0) >= 0xffffff80);
+        const isShort =
+          size !== 1 && typeof from === "number" && ((from << 24) >> 24 === from || from >>> 0 >= 0xffffff80);
         if (isShort) {
           if (size === 2) this.put(0x66);
           this.modrm([0x83], group, to);
@@ -375,7 +404,10 @@ export class Assembler {
     const field = registerField << 3;
     const needsSib = options.index !== undefined || base?.code === 4;
     if (options.index?.code === 4) throw new Error("esp is never an index");
-    const sib = ({ 1: 0, 2: 0x40, 4: 0x80, 8: 0xc0 }[options.scale ?? 1] ?? 0) | ((options.index?.code ?? 4) << 3) | (base?.code ?? 5);
+    const sib =
+      ({ 1: 0, 2: 0x40, 4: 0x80, 8: 0xc0 }[options.scale ?? 1] ?? 0) |
+      ((options.index?.code ?? 4) << 3) |
+      (base?.code ?? 5);
     if (base === null) {
       this.put(field | (needsSib ? 4 : 5), ...(needsSib ? [sib] : []));
       this.put32(displacement);
@@ -432,7 +464,8 @@ function sizeOf(operand: RegisterOrMemory): 1 | 2 | 4 {
 }
 function operandText(operand: AnyOperand): string {
   if (operand instanceof Memory) return operand.text();
-  if (operand instanceof Register || operand instanceof SegmentRegister || operand instanceof ControlRegister) return operand.name;
+  if (operand instanceof Register || operand instanceof SegmentRegister || operand instanceof ControlRegister)
+    return operand.name;
   return immediateText(operand);
 }
 function immediateText(value: Immediate): string {

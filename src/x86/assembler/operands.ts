@@ -67,11 +67,13 @@ export class Memory {
 
 /** How an immediate or a displacement is written in a listing. */
 export function numberText(value: Displacement): string {
-  if (typeof value === "number") return value < 0 ? `-0x${(-value).toString(16)}` : value < 10 ? `${value}` : `0x${value.toString(16)}`;
+  if (typeof value === "number")
+    return value < 0 ? `-0x${(-value).toString(16)}` : value < 10 ? `${value}` : `0x${value.toString(16)}`;
   return value.addend === 0 ? value.label : `${value.label}${value.addend < 0 ? "-" : "+"}${Math.abs(value.addend)}`;
 }
 
-const general = (names: string, size: 1 | 2 | 4): Register[] => names.split(" ").map((name, code) => new Register(name, code, size));
+const general = (names: string, size: 1 | 2 | 4): Register[] =>
+  names.split(" ").map((name, code) => new Register(name, code, size));
 
 export const [eax, ecx, edx, ebx, esp, ebp, esi, edi] = general("eax ecx edx ebx esp ebp esi edi", 4);
 export const [ax, cx, dx, bx, sp, bp, si, di] = general("ax cx dx bx sp bp si di", 2);
@@ -85,7 +87,11 @@ export const gs = new SegmentRegister("gs", 5, 0x65);
 export const [cr0, , cr2, cr3, cr4] = [0, 1, 2, 3, 4].map((code) => new ControlRegister(`cr${code}`, code));
 
 /** Memory at `base + displacement`, or at an absolute address or label. */
-export function ptr(base: Register | Displacement | string, displacement: Displacement | string = 0, options: Memory["options"] = {}): Memory {
+export function ptr(
+  base: Register | Displacement | string,
+  displacement: Displacement | string = 0,
+  options: Memory["options"] = {},
+): Memory {
   const at = typeof displacement === "string" ? new LabelReference(displacement) : displacement;
   if (base instanceof Register) return new Memory(base, at, options);
   return new Memory(null, typeof base === "string" ? new LabelReference(base) : base, options);

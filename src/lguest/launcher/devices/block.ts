@@ -24,6 +24,7 @@ export interface BlockOptions {
   readonly name: string;
   /** Offers FLUSH (from 3.1 on) instead of BARRIER. */
   readonly hasFlush: boolean;
+  readonly onWrite?: (offset: number, length: number) => void;
 }
 
 export class Block implements DeviceModel {
@@ -45,12 +46,14 @@ export class Block implements DeviceModel {
   }
 
   private service(queue: Virtqueue): void {
-    for (let buffer = queue.next(); buffer !== null; buffer = queue.next()) queue.complete(buffer, this.request(buffer));
+    for (let buffer = queue.next(); buffer !== null; buffer = queue.next())
+      queue.complete(buffer, this.request(buffer));
   }
 
   /** blk_request. The number of bytes written to the guest. */
   private request({ head, output, input }: Buffer): number {
-    if (output.length === 0 || input.length === 0) throw new LauncherFatal(`Bad virtblk cmd ${head} out=${output.length} in=${input.length}`);
+    if (output.length === 0 || input.length === 0)
+      throw new LauncherFatal(`Bad virtblk cmd ${head} out=${output.length} in=${input.length}`);
     const [header, ...data] = output;
     const status = input[input.length - 1];
     if (header.length !== HEADER_SIZE) throw new LauncherFatal(`Bad iovec size ${header.length} for ${this.name}`);
@@ -75,6 +78,7 @@ export class Block implements DeviceModel {
       this.options.bytes.set(this.memory.read(piece.address, piece.length), to);
       to += piece.length;
     }
+    this.options.onWrite?.(at, length);
     return Status.OK;
   }
   /** Reads what there is: at the end of the disk fewer bytes, beyond it none and an error. */
