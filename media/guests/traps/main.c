@@ -230,7 +230,7 @@ static void provoke(const struct provocation *p, enum gate gate) {
   hcall1(LHCALL_TS, 0);
   trap_install(p->vector, GATE_INTERRUPT, outermost_ring(p->vector), on_trap);
 
-  printf("  %-9s", way_name(seen.way));
+  printf(gate == GATE_INTERRUPT ? "  %-9s" : "  %s", way_name(seen.way));
   if (p->gates != OPTIONAL) {
     direct += seen.way == WAY_DIRECT;
     reflected += seen.way == WAY_REFLECTED;
