@@ -24,8 +24,8 @@ export const StringKind = {
   SCAS_WHILE_NOT_EQUAL: 6,
 } as const;
 
-/** Below this many iterations the text alone is as fast. */
-const WORTH_IT = 8;
+/** Up to this many iterations the text alone is as fast, so rows need not call. */
+export const BULK_WORTH_IT = 8;
 /** Bounds the time of one call. */
 const MOST_ELEMENTS = 0x100000;
 
@@ -36,7 +36,7 @@ const MOST_ELEMENTS = 0x100000;
 export const bulkString = helper("bulkString", "continue", (cpu, kind, size, addressSize, sourceSegment) => {
   const mask = addressSize === 2 ? 0xffff : 0xffffffff;
   const count = (cpu.reg(Reg.ECX) & mask) >>> 0;
-  if (count <= WORTH_IT || cpu.systemFlags & Flag.TF) return 0;
+  if (count <= BULK_WORTH_IT || cpu.systemFlags & Flag.TF) return 0;
   const readsSource = kind !== StringKind.STOS && kind < StringKind.SCAS_WHILE_EQUAL;
   const usesDestination = kind !== StringKind.LODS;
   const writes = kind <= StringKind.STOS;

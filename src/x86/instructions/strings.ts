@@ -8,7 +8,7 @@
 import type { Emitter, Semantics, Size, Value } from "../emitter/emitter";
 import { setFlagsFromSub, zeroFlag } from "../emitter/flags";
 import type { Instruction } from "../emitter/operands";
-import { bulkString, checkPort, readPort, StringKind, writePort } from "../helpers";
+import { BULK_WORTH_IT, bulkString, checkPort, readPort, StringKind, writePort } from "../helpers";
 import { Flag, Reg, Seg } from "../state-layout";
 import { insn, type Row } from "./row";
 
@@ -73,9 +73,11 @@ function repeatedCompare(once: Iteration, whileEqual: number, whileNotEqual: num
   };
 }
 
-/** Iterations that need not be done one by one; the last one always remains. */
+/** Iterations that need not be done one by one; the last one always remains. A few are faster without the call. */
 function hurry(e: Emitter, i: Instruction, size: Size, kind: number): void {
-  e.call(bulkString, e.const(kind), e.const(size), e.const(i.addressSize), e.number(i.dataSegment));
+  e.when(e.ltUnsigned(e.const(BULK_WORTH_IT), e.readRegister(Reg.ECX, i.addressSize)), () => {
+    e.call(bulkString, e.const(kind), e.const(size), e.const(i.addressSize), e.number(i.dataSegment));
+  });
 }
 
 /** One iteration, the count, and again. */

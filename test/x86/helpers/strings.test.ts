@@ -83,7 +83,7 @@ describe("x86/helpers/strings", () => {
       return Math.floor((seed / 0x100000000) * below);
     };
     let total = 0;
-    for (let round = 0; round < 400; round++) {
+    for (let round = 0; round < 150; round++) {
       scatter(fast);
       scatter(slow);
       const base = RAM + 0x2000 + random(0x2000);
@@ -104,7 +104,7 @@ describe("x86/helpers/strings", () => {
       assert.ok(memory(fast).equals(memory(slow)), JSON.stringify(setup));
       total += done;
     }
-    assert.ok(total > 50_000, `${total} iterations done at once`);
+    assert.ok(total > 20_000, `${total} iterations done at once`);
   });
 
   it("stops REPE CMPS before the difference and REPNE SCAS before the match, forward and backward", () => {
