@@ -131,7 +131,7 @@ describe("the link to the worker", () => {
     assert.equal((toClient.at(-1) as ProtocolResponse).request_seq, 5);
     assert.deepEqual(toWorker, []);
     const answer = link.request("ring1/trapLog", { count: -10 });
-    port.onMessage?.(respond(toWorker[0]!.seq, { body: { rows: [] } }));
+    port.onMessage?.(respond((toWorker[0] as ProtocolRequest).seq, { body: { rows: [] } }));
     assert.deepEqual(await answer, { rows: [] });
     assert.equal(isDisposed(), false);
     link.dispose();
