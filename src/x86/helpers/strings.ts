@@ -25,7 +25,7 @@ export const StringKind = {
 } as const;
 
 /** Up to this many iterations the text alone is as fast, so rows need not call. */
-export const BULK_WORTH_IT = 8;
+export const BULK_WORTH_IT = 24;
 /** Bounds the time of one call. */
 const MOST_ELEMENTS = 0x100000;
 
