@@ -1,6 +1,8 @@
 /*
  * One status bar item: the guest's world, ring and instruction count (`guest kernel · ring 1 · 48.2 M`), in the world's
  * colour. A click lists what can be done now.
+ *
+ * It is there while a guest runs and gone without one; the adapter sends its figures about ten times a second.
  */
 
 import * as vscode from "vscode";

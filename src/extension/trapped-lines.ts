@@ -1,6 +1,8 @@
 /*
  * Marks at the end of source lines that trapped since the guest last went on: `3 × #PF`. Asked for once a stop; gone when
  * the guest goes on.
+ *
+ * The adapter counts by source line, so a run with a million traps costs one short answer.
  */
 
 import * as vscode from "vscode";

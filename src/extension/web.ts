@@ -1,6 +1,8 @@
 /*
  * Entry of the extension in a browser: the engine runs in a Web Worker. On the desktop index.ts is the entry. What is
  * registered is in activation.ts.
+ *
+ * The script of the worker is read once and started anew for each session.
  */
 
 import * as vscode from "vscode";

@@ -1,6 +1,8 @@
 /*
  * Where guest kernels come from: the samples that the extension brings along, and images in the workspace. Both are
  * offered when F5 is pressed without a launch configuration.
+ *
+ * Nothing is started here: provider.ts makes launch configurations of what is found.
  */
 
 import * as vscode from "vscode";

@@ -1,6 +1,8 @@
 /*
  * GDT and IDT as tables in an editor: all columns, sortable, what the guest wrote beside what the CPU has, and why. One
  * panel for each table, restored after a reload of the window.
+ *
+ * The page is src/webview/tables; view-bridge.ts connects it to the current guest.
  */
 
 import * as vscode from "vscode";

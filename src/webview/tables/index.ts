@@ -4,8 +4,8 @@
  */
 
 import type { GdtRow, IdtRow, ToView, ViewSession } from "../../dap";
-import { h, icon, replaceChildren } from "../shared/dom";
-import { connect } from "../shared/host";
+import { h, icon, replaceChildren } from "../page/dom";
+import { connect } from "../page/host";
 import { type Column, GDT_COLUMNS, IDT_COLUMNS, isEmptyGdt, sortRows } from "./columns";
 
 interface Table<Row> {

@@ -6,7 +6,7 @@
 
 import { groupDigits, shortCount } from "../../base";
 import type { TrapHistogram } from "../../dap";
-import { h } from "../shared/dom";
+import { h } from "../page/dom";
 import { KINDS } from "./row-text";
 
 /** Pixels a drag needs to count as one. */

@@ -1,12 +1,14 @@
 /*
  * The pane beside the table: everything about the selected entry. What it was in a sentence, arguments with their units,
  * the error code taken apart, registers then, and links to the source, the table entry and the translation concerned.
+ *
+ * What the row says is shown at once, the rest when the adapter has answered.
  */
 
 import { durationText, groupDigits, hex } from "../../base";
 import type { BitField, TrapArgument, TrapDetailsResponse, TrapRow } from "../../dap";
-import { button, h, replaceChildren } from "../shared/dom";
-import type { Host } from "../shared/host";
+import { button, h, replaceChildren } from "../page/dom";
+import type { Host } from "../page/host";
 import { eventText, sourceText, symbolText, WORLD_WORDS } from "./row-text";
 
 export interface DetailsEvents {

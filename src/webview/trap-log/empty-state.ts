@@ -1,10 +1,12 @@
 /*
  * What the page says when there is no row to show: what the panel is for and the way to a sample when no guest runs, that
  * nothing has happened yet, or that the filter matches nothing and how to lift it.
+ *
+ * Each state has one primary action at most.
  */
 
-import { h } from "../shared/dom";
-import type { Host } from "../shared/host";
+import { h } from "../page/dom";
+import type { Host } from "../page/host";
 
 export type EmptyReason = "no guest" | "no entries" | "no match";
 

@@ -7,7 +7,7 @@
  */
 
 import type { TrapRow } from "../../dap";
-import { h, replaceChildren } from "../shared/dom";
+import { h, replaceChildren } from "../page/dom";
 import { COLUMNS, cellText, sourceText, spokenRow } from "./row-text";
 import { clampTop, lastTop, scaleOf, spacerHeight, topToShow, visibleRows, type WindowSize } from "./virtual-window";
 

@@ -4,7 +4,7 @@
  */
 
 import type { ToView } from "../../dap";
-import { connect } from "../shared/host";
+import { connect } from "../page/host";
 import { TrapLogPage } from "./page";
 
 type Message = Exclude<ToView, { type: "response" }>;

@@ -1,11 +1,13 @@
 /*
  * The list behind "Kinds": every event with its count and share, most frequent first, each with a box that puts
  * `event:NAME` into the filter or takes it out. It opens below its button, closes with Escape or a click elsewhere.
+ *
+ * The counts are those of the filtered log, so they also answer "how many of these are there?".
  */
 
 import { groupDigits, percent } from "../../base";
 import type { TrapCount } from "../../dap";
-import { h, replaceChildren } from "../shared/dom";
+import { h, replaceChildren } from "../page/dom";
 import { parseFilter } from "./filter";
 
 export interface KindsMenuEvents {

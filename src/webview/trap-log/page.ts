@@ -6,8 +6,8 @@
 
 import { groupDigits, percent } from "../../base";
 import type { ToView, TrapFilterTerm, ViewSession } from "../../dap";
-import { button, h, icon } from "../shared/dom";
-import type { Host } from "../shared/host";
+import { button, h, icon } from "../page/dom";
+import type { Host } from "../page/host";
 import { ActivityStrip } from "./activity-strip";
 import { Details } from "./details";
 import { type EmptyReason, emptyState } from "./empty-state";

@@ -1,6 +1,8 @@
 /*
  * The page's line to the extension: custom requests as promises, commands, and messages that come unasked. What a page
  * keeps over a reload goes through `keep` and `kept`.
+ *
+ * The other end is view-bridge.ts of the extension; the messages are typed in src/dap/view-messages.ts.
  */
 
 import type { CustomRequestName, CustomRequests, FromView, ToView, ViewCommand } from "../../dap";

@@ -1,6 +1,8 @@
 /*
  * The little DOM that our pages need: make an element with attributes and children, and draw a few icons as outlines in
  * the current colour. Texts are always set as text, never as HTML: symbols and console lines come from a guest.
+ *
+ * No framework: a page is a few dozen elements and one list, which grid.ts draws itself.
  */
 
 type Child = Node | string | undefined | false;
