@@ -42,7 +42,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
 const CORE = ["base", "wasm", "elf", "dwarf", "x86", "machine", "lguest", "debugger", "dap"];
 const DETERMINISTIC = ["x86", "machine", "lguest"];
 const MAX_LINES = 600;
-const HEAD_LINES = { least: 3, most: 12 };
+/** Of text; the comment's own delimiters make it one or two more. */
+const HEAD_LINES = { least: 2, most: 12 };
 
 interface SourceFile {
   readonly path: string;
@@ -245,7 +246,7 @@ describe("architecture", () => {
     );
   });
 
-  it("each source file opens with its idea in 3 to 12 lines, each test file with at least one", () => {
+  it("each source file opens with its idea in 2 to 12 lines, each test file with at least one", () => {
     const wrong = (file: SourceFile, least: number, most: number): string[] => {
       const lines = headLines(file.text);
       return lines >= least && lines <= most ? [] : [`${file.path}: the head has ${lines} lines`];
