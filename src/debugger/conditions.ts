@@ -6,7 +6,7 @@
  * closure over numbers; anything else goes through the evaluator.
  */
 import { UserError } from "./errors";
-import { evaluate, type Expression, formatValue, isTrue, parseExpression, splitForm, type Scope } from "./expressions";
+import { type Expression, evaluate, formatValue, isTrue, parseExpression, type Scope, splitForm } from "./expressions";
 
 /** Numbers that a trap condition can name, by their lower-case names. */
 export type TrapNumbers = Readonly<Record<string, number | undefined>>;
@@ -83,7 +83,7 @@ function compileFast(e: Expression): FastNumber | undefined {
       const name = e.name.toLowerCase();
       if (e.kind === "name" && e.file !== undefined) return undefined;
       if (!NAMES.has(name) && !/^lhcall_/.test(name)) return undefined;
-      // A name that this trap does not have compares as nothing: not equal, not less, not greater.
+      // A name that this trap does not have equals nothing, and is neither less nor greater than anything.
       return (numbers) => numbers[name] ?? Number.NaN;
     }
     case "unary": {

@@ -3,24 +3,24 @@
  * frame. Trap conditions put the trap's own names (`vector`, `cr2`, `arg1`) in front of all these.
  */
 import {
+  type FrameContext,
   FunctionType,
   I386_REGISTERS,
-  type FrameContext,
   type Type,
+  type ValueOptions,
   type Variable,
   VOID,
-  type ValueOptions,
   type Write,
 } from "../dwarf";
 import { nearestNames, UserError } from "./errors";
 import {
   type Cell,
+  pointerTo,
   type Scope,
   UNSIGNED,
   UNSIGNED_CHAR,
   UNSIGNED_LONG_LONG,
   UNSIGNED_SHORT,
-  pointerTo,
   type Value,
   ValueFactory,
 } from "./expressions";

@@ -6,17 +6,28 @@ import { type CodeSource, Disassembler } from "../../src/debugger/disassembly";
 const BASE = 0xc0100000;
 const CODE = Uint8Array.from([
   0x55, // push %ebp
-  0x89, 0xe5, // mov %esp,%ebp
-  0xe8, 0x04, 0x00, 0x00, 0x00, // call BASE+12
-  0xcd, 0x1f, // int $0x1f
+  0x89,
+  0xe5, // mov %esp,%ebp
+  0xe8,
+  0x04,
+  0x00,
+  0x00,
+  0x00, // call BASE+12
+  0xcd,
+  0x1f, // int $0x1f
   0xc9, // leave
   0xc3, // ret
-  0xa1, 0x00, 0x20, 0x10, 0xc0, // mov 0xc0102000,%eax
+  0xa1,
+  0x00,
+  0x20,
+  0x10,
+  0xc0, // mov 0xc0102000,%eax
   0xc3,
 ]);
 
 const source = (boundary?: number): CodeSource => ({
-  read: (address, length) => (address < BASE ? new Uint8Array(0) : CODE.subarray(address - BASE, address - BASE + length)),
+  read: (address, length) =>
+    address < BASE ? new Uint8Array(0) : CODE.subarray(address - BASE, address - BASE + length),
   symbolAt: (address) => (address === BASE + 12 ? "callee" : address === 0xc0102000 ? "counter" : undefined),
   boundaryBefore: () => boundary,
 });

@@ -1,7 +1,7 @@
 // The trap log: ring, late outcomes, filters, ordinals, figures, speed.
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { parseFilter, type PlaceNames, TrapLog, TrapQueries } from "../../src/debugger/traps";
+import { type PlaceNames, parseFilter, TrapLog, TrapQueries } from "../../src/debugger/traps";
 import { trapEvent } from "./events";
 
 const places: PlaceNames = {
@@ -58,7 +58,14 @@ describe("trap log", () => {
   it("filters by every key", () => {
     const log = new TrapLog();
     log.append(trapEvent({ vector: 14, name: "#PF", cr2: 0x5000, eip: 0xc0100010, outcome: "reflected" }));
-    log.append(trapEvent({ vector: 31, eip: 0xc0100020, name: "hypercall", hypercall: { number: 14, name: "SET_PTE", args: [1, 2, 3], async: false } }));
+    log.append(
+      trapEvent({
+        vector: 31,
+        eip: 0xc0100020,
+        name: "hypercall",
+        hypercall: { number: 14, name: "SET_PTE", args: [1, 2, 3], async: false },
+      }),
+    );
     log.append(trapEvent({ kind: "direct", vector: 0x80, name: "int 0x80", world: "user", cpl: 3, eip: 0x400010 }));
     const queries = new TrapQueries(log, places);
     const found = (text: string): number[] =>
@@ -114,7 +121,8 @@ describe("trap log", () => {
   it("counts kinds and draws a histogram", () => {
     const log = new TrapLog();
     const queries = new TrapQueries(log, places);
-    for (let i = 0; i < 100; i++) log.append(trapEvent({ vector: i < 75 ? 14 : 3, name: i < 75 ? "#PF" : "#BP", instructionCount: i }));
+    for (let i = 0; i < 100; i++)
+      log.append(trapEvent({ vector: i < 75 ? 14 : 3, name: i < 75 ? "#PF" : "#BP", instructionCount: i }));
     const { counts, histogram } = queries.query({ withCounts: true, buckets: 4 });
     assert.deepEqual(
       counts!.map(({ name, count }) => [name, count]),

@@ -8,8 +8,8 @@
 import { ArrayType, sizeOf, stripped, type Type, typeName, VOID, type Write } from "../../dwarf";
 import { noMember, notAnLvalue, UserError, unknownName, unknownType } from "../errors";
 import type { BinaryOperator, Expression, TypeSyntax } from "./syntax";
-import * as v from "./values";
 import type { Value, ValueFactory } from "./values";
+import * as v from "./values";
 
 export interface Scope {
   readonly values: ValueFactory;
