@@ -285,7 +285,9 @@ describe("architecture", () => {
           return [];
         }
         const lines = bytes.toString("utf8").split("\n");
-        return lines.flatMap((line, index) => (forbidden.test(line) ? [`${path}:${index + 1}`] : []));
+        // What an import names is inside src/, or the layers' test complains.
+        const isForbidden = (line: string): boolean => forbidden.test(line.replace(/\bfrom "[^"]*"/, ""));
+        return lines.flatMap((line, index) => (isForbidden(line) ? [`${path}:${index + 1}`] : []));
       }),
     );
   });
