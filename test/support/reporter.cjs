@@ -51,9 +51,6 @@ class SuiteReporter extends Base {
     runner.once(EVENT_RUN_END, () => {
       flush();
       this.epilogue();
-      for (const title of skipped) {
-        Base.consoleLog(`  skipped: ${title}`);
-      }
       const { passes, failures, pending } = this.stats;
       if (process.env.RING1_RESULTS !== undefined) {
         writeFileSync(
