@@ -193,7 +193,7 @@ class Terminal {
 
   private openInput(): void {
     if (this.typed !== null) {
-      this.machine.consoleInput(this.typed);
+      for (const line of linesOf(this.typed)) this.machine.consoleInput(line);
       this.hasInputEnded = true;
       return;
     }
@@ -247,6 +247,18 @@ class Terminal {
     clearTimeout(timer);
     this.wake = null;
   }
+}
+
+/** As a person types: line by line, each with its end. */
+function linesOf(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, start);
+    const next = end < 0 ? bytes.length : end + 1;
+    lines.push(bytes.subarray(start, next));
+    start = next;
+  }
+  return lines;
 }
 
 function statusOf(end: End): number {

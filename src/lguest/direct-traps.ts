@@ -70,7 +70,7 @@ const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs"] as const;
 /** The processor's own registers. */
 export function liveRegisters({ cpu }: Machine): GuestRegisters {
   const registers: Record<string, number> = { eip: cpu.eip, eflags: cpu.eflags };
-  GENERAL.forEach((name, code) => (registers[name] = cpu.reg(code)));
-  SEGMENTS.forEach((name, code) => (registers[name] = cpu.selector(code)));
+  for (const [code, name] of GENERAL.entries()) registers[name] = cpu.reg(code);
+  for (const [code, name] of SEGMENTS.entries()) registers[name] = cpu.selector(code);
   return registers as unknown as GuestRegisters;
 }

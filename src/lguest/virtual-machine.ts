@@ -200,7 +200,9 @@ export class VirtualMachine implements VirtualMachineInterface {
     this.runner.dispose();
     const { statistics } = this.runner;
     this.launcher.close();
+    const typed = this.launcher.console.takeWaiting();
     this.launcher = this.makeLauncher();
+    for (const bytes of typed) this.launcher.enter(bytes);
     this.runner = this.makeRunner(statistics);
   }
   private makeLauncher(): Launcher {

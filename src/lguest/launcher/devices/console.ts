@@ -29,8 +29,9 @@ export class Console implements DeviceModel {
   enter(bytes: Uint8Array): void {
     if (bytes.length > 0) this.waiting.push(bytes);
   }
-  get hasInput(): boolean {
-    return this.waiting.length > 0;
+  /** What the guest has not taken, for another console that comes after this one. */
+  takeWaiting(): Uint8Array[] {
+    return this.waiting.splice(0);
   }
 
   /** console_input: each chunk fills as much of one buffer as it can, with an interrupt for each. */
