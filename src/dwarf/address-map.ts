@@ -1,10 +1,9 @@
 // Which unit an address belongs to.
 //
 // .debug_aranges says so for most units at once; the root entries of the units that it
-// does not mention are read for their ranges, and as a last resort their line tables. DWARF 5, section 6.1.2.
+// does not mention are read for their ranges, and as a last resort their line tables and functions. DWARF 5, section 6.1.2.
 
 import { FormatError } from "../base";
-import { At } from "./constants";
 import { IntervalIndex } from "./interval-index";
 import { rangesOf } from "./ranges";
 import type { Unit } from "./unit";
@@ -21,8 +20,8 @@ export class AddressMap {
 
   constructor(
     private readonly list: UnitList,
-    /** The ranges of a unit's line sequences, for units that tell nothing else. */
-    private readonly sequencesOf: (unit: Unit) => readonly { start: number; end: number }[],
+    /** The ranges of a unit's line sequences or functions, for units that tell nothing else. */
+    private readonly codeOf: (unit: Unit) => readonly { start: number; end: number }[],
   ) {}
 
   unitAt(address: number): Unit | undefined {
@@ -44,12 +43,12 @@ export class AddressMap {
   private rangesOfUnit(unit: Unit): readonly { start: number; end: number }[] {
     try {
       const ranges = rangesOf(unit.root);
-      if (ranges.length > 0 || !unit.root.has(At.stmt_list)) return ranges;
+      if (ranges.length > 0) return ranges;
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       this.list.report(error);
     }
-    return this.sequencesOf(unit);
+    return this.codeOf(unit);
   }
 
   /** Adds what .debug_aranges says and gives the units it speaks of. A damaged part is left out. */

@@ -71,7 +71,10 @@ export class Dwarf {
     this.sections = new Sections(input);
     this.list = new UnitList(this.sections, report);
     this.lines = new Lines(this.list);
-    this.addresses = new AddressMap(this.list, (unit) => this.lines.tableOf(unit)?.rows().sequences ?? []);
+    this.addresses = new AddressMap(this.list, (unit) => {
+      const sequences = this.lines.tableOf(unit)?.rows().sequences ?? [];
+      return sequences.length > 0 ? sequences : this.functions.ofUnit(unit).functions.flatMap((f) => f.ranges);
+    });
     this.functions = new Functions((address) => this.addresses.unitAt(address), this.lines, report);
     this.names = new NameIndex(this.list);
     this.types = new TypeTable(this.list, (die) => this.typeDefinition(die));

@@ -135,11 +135,12 @@ export function formatFloat(bytes: Uint8Array, size: number): string {
   if (size === 8) return numberText(view.getFloat64(0, true));
   if (size === 4) {
     const value = view.getFloat32(0, true);
+    if (value === 0 || !Number.isFinite(value)) return numberText(value);
     for (let digits = 6; digits < 9; digits++) {
       const short = Number(value.toPrecision(digits));
       if (Math.fround(short) === value) return numberText(short);
     }
-    return numberText(Number.isFinite(value) ? Number(value.toPrecision(9)) : value);
+    return numberText(Number(value.toPrecision(9)));
   }
   if (size >= 10 && bytes.length >= 10) return numberText(extendedToNumber(view));
   return `<a floating-point number of ${size} bytes>`;
