@@ -29,7 +29,7 @@ export function activateWith(context: vscode.ExtensionContext, startWorker: Work
   const adapters = new AdapterFactory(startWorker, log);
   const sessions = new Sessions(adapters);
   const configurations = new ConfigurationProvider(extensionUri);
-  const views = new Views(sessions);
+  const views = new Views(sessions, context.workspaceState);
   const trapLog = new TrapLogPanel(extensionUri, sessions);
   const tables = new TableEditors(extensionUri, sessions);
   const consoles = new ConsoleTerminals(sessions);

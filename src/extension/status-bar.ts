@@ -9,7 +9,7 @@ import * as vscode from "vscode";
 import { groupDigits, shortCount } from "../base";
 import type { Sessions } from "./sessions";
 import { locationText } from "./views/row";
-import { WORLDS, worldText } from "./views/worlds";
+import { worldText } from "./views/worlds";
 
 export class StatusBar implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem("ring1.status", vscode.StatusBarAlignment.Left, 50);
@@ -53,7 +53,7 @@ export class StatusBar implements vscode.Disposable {
     const place = worldText(status.world, status.ring);
     const running = status.state === "running" ? (status.halted ? "$(watch)" : "$(play)") : "$(debug-pause)";
     this.item.text = `${running} ${place} · ${shortCount(status.instructionCount)}`;
-    this.item.color = new vscode.ThemeColor(WORLDS[status.world].color);
+    this.item.color = new vscode.ThemeColor(`ring1.statusBar.${status.world}`);
     const what = status.halted ? vscode.l10n.t("waits for an interrupt") : status.state;
     this.item.accessibilityInformation = {
       label: `${guest.imageName}: ${place}, ${shortCount(status.instructionCount)} instructions, ${what}`,

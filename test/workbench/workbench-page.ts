@@ -221,10 +221,10 @@ export class WorkbenchPage {
   /** Opens this view of the side bar and folds the others, so that it has the room. */
   async only(name: string): Promise<void> {
     await this.view(name);
-    const open = this.page.locator(".part.sidebar .pane > .pane-header[aria-expanded=true]");
-    for (const header of await open.all()) {
-      if ((await header.innerText()).trim().toLowerCase() !== name.toLowerCase()) {
-        await header.locator("h3").click();
+    const open = this.page.locator(".part.sidebar .pane > .pane-header[aria-expanded=true] h3");
+    for (const title of await open.allInnerTexts()) {
+      if (title.trim().toLowerCase() !== name.toLowerCase()) {
+        await open.and(this.page.locator(`h3:text-is("${title.trim()}")`)).click();
       }
     }
   }

@@ -49,7 +49,9 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
     if (complaints.length > 0) {
       return this.refuse(complaints.map(({ message }) => message));
     }
-    return withAbsolutePaths(configuration, (path) => absolute(folder, path));
+    // The guest's console is a terminal; the debug console stays where it is unless a person wants it.
+    const complete = { internalConsoleOptions: "neverOpen", ...configuration };
+    return withAbsolutePaths(complete, (path) => absolute(folder, path));
   }
 
   /**

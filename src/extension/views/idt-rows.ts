@@ -72,15 +72,16 @@ function canFollow(last: IdtRow, entry: IdtRow): boolean {
   );
 }
 
-function isFoldable(entry: IdtRow): boolean {
-  return entry.count === 0 && !entry.breaks && entry.vector > 31 && entry.vector !== 0x80;
+/** Vectors with a name below 32, and the system call's, always have a row of their own. */
+function isFoldable({ vector, name, count, breaks }: IdtRow): boolean {
+  return count === 0 && !breaks && (vector > 31 ? vector !== 0x80 : name === undefined);
 }
 
 function rangeRow(run: IdtRow[]): Row {
   const first = run[0]!;
   const last = run.at(-1)!;
   const range = `${hex(first.vector, 2)} – ${hex(last.vector, 2)}`;
-  const description = joined([handlerText(first), DELIVERY[first.delivery]]);
+  const description = joined([DELIVERY[first.delivery], handlerText(first)]);
   return {
     id: `idt.${first.vector}-`,
     label: range,
@@ -96,7 +97,7 @@ function entryRow(entry: IdtRow): Row {
   const { vector, name, guest, cpu, delivery, why, count, breaks } = entry;
   const label = joined([hex(vector, 2), name]);
   const times = count === 0 ? "" : `${groupDigits(count)} times`;
-  const description = joined([handlerText(entry), DELIVERY[delivery], times]);
+  const description = joined([DELIVERY[delivery], handlerText(entry), times]);
   const { icon, color } = breaks
     ? { icon: "debug-breakpoint", color: "debugIcon.breakpointForeground" }
     : ICONS[delivery];

@@ -20,6 +20,9 @@ export interface RegistersOptions {
   decimal?: boolean;
 }
 
+/** Larger values are addresses or bits more often than numbers: decimal would be noise. */
+const LARGEST_COUNT = 0xfffff;
+
 const GROUPS: Readonly<Record<RegisterGroupId, { label: string; isOpen: boolean }>> = {
   general: { label: "General", isOpen: true },
   flags: { label: "Flags", isOpen: true },
@@ -115,7 +118,9 @@ function meaningOf(group: RegisterGroupId, row: RegisterRow, decimal: boolean): 
     ]);
   }
   const symbol = joined([symbolText(row.location), sourceText(row.location)]);
-  const number = group === "general" && decimal && row.name !== "EIP" ? groupDigits(row.value | 0) : "";
+  const signed = row.value | 0;
+  const isCount = group === "general" && decimal && row.name !== "EIP" && Math.abs(signed) <= LARGEST_COUNT;
+  const number = isCount ? groupDigits(signed) : "";
   return joined([number, symbol, row.meaning]);
 }
 

@@ -48,6 +48,19 @@ export class RowTree implements vscode.TreeDataProvider<Row>, vscode.Disposable 
     ];
   }
 
+  /** Opens the view in the side bar without taking the focus. */
+  async show(): Promise<void> {
+    const [first] = await this.getChildren();
+    if (first !== undefined) {
+      await this.view.reveal(first, { select: false, focus: false, expand: false });
+    }
+  }
+
+  /** Rows are only ever revealed at the top. */
+  getParent(): undefined {
+    return undefined;
+  }
+
   /** Reads the rows anew, now or when the view is next visible. */
   refresh(): void {
     this.isStale = true;

@@ -17,6 +17,9 @@ import { RowTree } from "./row-tree";
 /** Addresses whose walks stay in the Page Tables view; older ones make room. */
 const MAX_WALKS = 5;
 
+/** Key in the workspace's memory: the views were shown once. */
+const INTRODUCED = "ring1.viewsIntroduced";
+
 export class Views implements vscode.Disposable {
   gdtFilter: TableFilter = {};
   idtFilter: TableFilter = {};
@@ -33,7 +36,10 @@ export class Views implements vscode.Disposable {
   private readonly registerHistory: { stop: number; values: RegisterValues }[] = [];
   private readonly disposables: vscode.Disposable[];
 
-  constructor(private readonly sessions: Sessions) {
+  constructor(
+    private readonly sessions: Sessions,
+    private readonly memory: vscode.Memento,
+  ) {
     this.registers = new RowTree(sessions, {
       id: "ring1.registers",
       read: async (guest) => {
@@ -101,6 +107,11 @@ export class Views implements vscode.Disposable {
         this.slot = undefined;
         this.walks = [];
       }),
+      sessions.onDidChange(({ guest, change }) => {
+        if (change === "state" && guest.isStopped) {
+          void this.introduce();
+        }
+      }),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("ring1.registers")) {
           this.registers.refresh();
@@ -135,6 +146,14 @@ export class Views implements vscode.Disposable {
   dispose(): void {
     for (const disposable of this.disposables) {
       disposable.dispose();
+    }
+  }
+
+  /** VS Code folds new views of this side bar. The first stop in a workspace opens one, so that a person finds them. */
+  private async introduce(): Promise<void> {
+    if (this.memory.get(INTRODUCED) !== true) {
+      await this.memory.update(INTRODUCED, true);
+      await this.registers.show();
     }
   }
 
