@@ -46,7 +46,7 @@ class Stop extends Error {
 
 /** Evaluates a location expression. Never throws about data: what is wrong becomes an unavailable location. */
 export function evaluateLocation(expression: Uint8Array, scope: ExpressionScope, frame: FrameContext): Location {
-  if (expression.length === 0) return optimizedOut("optimized out: the compiler kept no place for it here");
+  if (expression.length === 0) return optimizedOut("optimized out");
   return guarded(() => new Evaluation(scope, frame).location(expression));
 }
 

@@ -90,9 +90,9 @@ export class Functions {
       { name: fn.qualifiedName, isInlined: false, ranges: fn.ranges, function: fn, die: fn.die },
     ];
     for (const { die, ranges } of inlinedAt(fn.die, address)) {
-      const callSite = this.positionOf(die, At.call_file, At.call_line, At.call_column);
       // Strict DWARF 2 does not say where the call was: without a line for the caller there is no frame to show.
-      if (!callSite) continue;
+      if (!die.has(At.call_line)) continue;
+      const callSite = this.positionOf(die, At.call_file, At.call_line, At.call_column);
       const name = die.qualifiedName ?? "(unnamed function)";
       frames.unshift({ name, isInlined: true, ranges, callSite, function: fn, die });
     }
