@@ -6,6 +6,7 @@
 import { type QualifiedType, type StructType, sizeOf, type Type } from "./types";
 
 const MAX_DEPTH = 32;
+const MARKS = { pointer: "*", reference: "&", "rvalue-reference": "&&", "member-pointer": "::*" } as const;
 
 /** `char *[4]`, `int (*)(void)`, `const struct page *`. */
 export function typeName(type: Type): string {
@@ -33,7 +34,7 @@ function spell(type: Type, inner: string, depth: number): string {
     }
     case "pointer": {
       if (type.name !== undefined) return joined(type.name, inner);
-      const mark = type.flavour === "reference" ? "&" : type.flavour === "rvalue-reference" ? "&&" : "*";
+      const mark = MARKS[type.flavour];
       const { target } = type;
       const needsParentheses = target.kind === "array" || target.kind === "function";
       return spell(target, needsParentheses ? `(${mark}${inner})` : `${mark}${inner}`, depth + 1);

@@ -294,10 +294,7 @@ describe("the variables of a frame", () => {
       .text("a.c")
       .uleb(0, 0, 0)
       .text("");
-    const table = bytes()
-      .u16(3)
-      .u32(line.length - 1);
-    table.add(line.done().subarray(1));
+    const table = bytes().u16(3).u32(line.length).add(line);
     const root: Attribute[] = [[At.stmt_list, Form.sec_offset, 0], low(0x1000), high(0x40)];
     const dwarf = program({}, [abstract, outer], { ".debug_line": table.withLength() }, root);
     const frames = dwarf.framesAt(0x1012);
