@@ -10,7 +10,7 @@ import { type Breakpoint, Breakpoints } from "./breakpoints";
 import { interpolate } from "./conditions";
 import { type ConsoleChunk, ConsoleOutput } from "./console-output";
 import { Disassembler } from "./disassembly";
-import { notRunning, stillRunning, UserError } from "./errors";
+import { guestHasEnded, notRunning, stillRunning, UserError } from "./errors";
 import type { Cell } from "./expressions";
 import { FrameScope } from "./frame-scope";
 import type { LaunchPlan } from "./launch-attributes";
@@ -119,22 +119,17 @@ export class Debugger {
     this.continue();
   }
 
-  /** The same image from the beginning, breakpoints kept. */
-  async restart(plan?: LaunchPlan): Promise<void> {
-    if (this.program === undefined || this.plan === undefined) throw notRunning();
+  /** A new machine with the same image (or another plan), breakpoints kept; start() lets it go. @throws UserError. */
+  async prepareRestart(plan?: LaunchPlan): Promise<void> {
+    if (this.program === undefined) throw notRunning();
     await this.halt();
-    if (plan !== undefined) {
-      await this.load(plan);
-    } else {
-      this.adopt(this.program.rebuild());
-    }
+    // Files are read anew: the person has probably built again.
+    await this.load(plan ?? this.plan!);
     this.breakpoints.resetHits();
-    this.start();
   }
 
-  /** Ends the guest. */
-  async terminate(): Promise<void> {
-    await this.halt();
+  /** Ends the guest, which stands still by now (see halt). */
+  terminate(): void {
     if (this.state === "ended" || this.current === undefined) return;
     this.end({
       cause: "terminated",
@@ -157,6 +152,10 @@ export class Debugger {
     if (session.run.isRunning) throw stillRunning();
     return session;
   }
+  /** @throws UserError when the guest has ended. */
+  checkAlive(): void {
+    if (this.state === "ended") throw guestHasEnded();
+  }
   get isRunning(): boolean {
     return this.current?.run.isRunning ?? false;
   }
@@ -169,6 +168,15 @@ export class Debugger {
   /** Why it stopped last. */
   get stopReport(): StopReport | undefined {
     return this.lastStop;
+  }
+
+  /** Symbol and line of an address; just the address while there is no program. */
+  locate(address: number): CodeLocation {
+    return this.program?.symbols.locate(address) ?? { address };
+  }
+  /** Whether a source file is on this computer. */
+  isSourceThere(path: string): boolean {
+    return this.program?.symbols.isSourceThere(path) ?? true;
   }
 
   /** The stack of the stopped guest. */
@@ -267,7 +275,7 @@ export class Debugger {
 
   private go(move: (session: Session) => Promise<Stop | undefined>): void {
     const session = this.stoppedSession;
-    if (this.state === "ended") throw notRunning();
+    this.checkAlive();
     this.frames = undefined;
     this.lastStop = undefined;
     session.run.begin();
@@ -295,7 +303,7 @@ export class Debugger {
   }
 
   /** Stops whatever runs, without telling. */
-  private async halt(): Promise<void> {
+  async halt(): Promise<void> {
     if (!this.isRunning) return;
     this.isHalting = true;
     this.session.run.pause();

@@ -48,6 +48,9 @@ export const notRunning = (): UserError => new UserError("No guest is running. S
 
 export const stillRunning = (): UserError => new UserError("The guest is running. Pause it first.");
 
+export const guestHasEnded = (): UserError =>
+  new UserError("The guest has ended. Restart it, or look at what led there.");
+
 export const badOption = (name: string, expected: string, found: unknown): UserError =>
   new UserError(`launch.json: "${name}" must be ${expected}, found ${describe(found)}.`);
 

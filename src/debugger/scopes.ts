@@ -32,6 +32,8 @@ export interface TreeNode {
   readonly evaluateName?: string;
   /** Where it is, or where it points to. */
   readonly address?: number;
+  /** The bytes of the value itself, for data breakpoints. */
+  readonly watchable?: { readonly address: number; readonly length: number };
   readonly namedChildren: number;
   readonly indexedChildren: number;
   readonly isReadOnly: boolean;
@@ -124,6 +126,9 @@ export function valueNode(
     type: node.typeName,
     ...(expression === undefined ? {} : { evaluateName: expression }),
     address: isPointer ? pointerTarget(value) : node.address,
+    ...(node.address !== undefined && node.byteSize
+      ? { watchable: { address: node.address, length: node.byteSize } }
+      : {}),
     namedChildren: isIndexed ? 0 : count,
     indexedChildren: isIndexed ? count : 0,
     isReadOnly: value.cell !== undefined ? value.cell.set === undefined : !node.isWritable,

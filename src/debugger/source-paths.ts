@@ -44,6 +44,11 @@ export class SourcePaths {
     return slashes(path);
   }
 
+  /** Whether a file is there; true where that cannot be known. */
+  isThere(path: string): boolean {
+    return this.oracle?.exists(path) ?? true;
+  }
+
   private find(path: string): string {
     const mapped = this.map(path);
     const { oracle } = this;

@@ -6,7 +6,7 @@
  * looked up again as a load address (p_paddr), and breakpoints are set at both (`aliasesOf`).
  */
 import { hex } from "../base";
-import type { Dwarf, LineAddresses, Lookup, SourceLocation, SourcePosition } from "../dwarf";
+import type { BreakpointLocation, Dwarf, LineAddresses, Lookup, SourceLocation, SourcePosition } from "../dwarf";
 import type { ElfFile, ElfSymbol } from "../elf";
 import type { CodeSymbol } from "../lguest";
 import type { SourcePaths } from "./source-paths";
@@ -131,6 +131,23 @@ export class Symbols {
       refusal ??= found;
     }
     return refusal ?? { ok: false, reason: "no program is loaded" };
+  }
+
+  /** The places between two lines that a breakpoint can be put on. */
+  breakpointLocations(path: string, first: number, last: number): readonly BreakpointLocation[] {
+    return this.images.flatMap(({ dwarf }) => dwarf.breakpointLocations(this.paths.original(path), first, last));
+  }
+
+  /** All source files, as paths on this computer. */
+  sourcePaths(): string[] {
+    const paths = new Set<string>();
+    for (const { dwarf } of this.images) for (const file of dwarf.sourceFiles()) paths.add(this.paths.local(file.path));
+    return [...paths].sort();
+  }
+
+  /** Whether a source file is on this computer; true where that cannot be known. */
+  isSourceThere(path: string): boolean {
+    return this.paths.isThere(path);
   }
 
   /** Addresses of a function: behind its prologue where lines are known. */

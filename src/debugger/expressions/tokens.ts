@@ -68,10 +68,10 @@ function tokenOf(groups: Record<string, string | undefined>, at: number, before:
     };
   }
   if (character !== undefined) {
-    const code = unescape(character.slice(1, -1)).charCodeAt(0);
+    const code = unescaped(character.slice(1, -1)).charCodeAt(0);
     return { kind: "number", text: character, at, value: BigInt(code), suffix: "", isDecimal: true };
   }
-  if (string !== undefined) return { kind: "string", text: unescape(string.slice(1, -1)), at };
+  if (string !== undefined) return { kind: "string", text: unescaped(string.slice(1, -1)), at };
   if (register !== undefined) {
     // "a %eax" would be a remainder; a register only where an operand may begin.
     const last = before.at(-1);
@@ -87,7 +87,7 @@ function tokenOf(groups: Record<string, string | undefined>, at: number, before:
   return undefined;
 }
 
-function unescape(text: string): string {
+function unescaped(text: string): string {
   return text.replace(/\\(x[\da-fA-F]+|[0-7]{1,3}|.)/g, (_, code: string) => {
     if (/^x[\da-f]/i.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
     if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));

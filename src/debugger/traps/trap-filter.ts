@@ -22,6 +22,7 @@ export type TrapFilterTerm = { not?: boolean } & (
   | { key: "text"; text: string }
   | { key: "vector"; from: number; to: number }
   | { key: "hypercall"; name?: string; number?: number }
+  | { key: "event"; name: string }
   | { key: "world"; world: World }
   | { key: "outcome"; outcome: TrapOutcome }
   | { key: "kind"; kind: TrapKind }
@@ -70,6 +71,10 @@ function compileTerm(term: TrapFilterTerm, log: TrapLog, places: PlaceNames): Tr
       if (name === undefined || name === "*") return (n) => log.hypercallAt(n) !== undefined;
       const matches = remembered((id) => contains(log.string(id), name.replace(/^LHCALL_/i, "")));
       return (n) => log.hypercallAt(n) !== undefined && matches(log.callIdAt(n));
+    }
+    case "event": {
+      const matches = remembered((id) => log.string(id).toLowerCase() === term.name.toLowerCase());
+      return (n) => matches(log.hypercallAt(n) === undefined ? log.nameIdAt(n) : log.callIdAt(n));
     }
     case "world":
       return (n) => (log.isUserAt(n) ? "user" : "guest") === term.world;
@@ -158,6 +163,8 @@ function parseTerm(key: string | undefined, value: string): TrapFilterTerm {
         throw bad(key, value, "a hypercall's name, for example SET_PTE, or *");
       return { key: "hypercall", name: value };
     }
+    case "event":
+      return { key: "event", name: value };
     case "world":
       if (value !== "user" && value !== "guest") throw bad(key, value, "user or guest");
       return { key: "world", world: value };
@@ -178,7 +185,7 @@ function parseTerm(key: string | undefined, value: string): TrapFilterTerm {
     }
     default:
       throw new UserError(
-        `There is no filter "${key}:". There are text, vector, hypercall, world, outcome, kind, symbol, address, instruction, sequence.`,
+        `There is no filter "${key}:". There are text, vector, hypercall, event, world, outcome, kind, symbol, address, instruction, sequence.`,
       );
   }
 }
