@@ -15,6 +15,7 @@ import { ConfigurationProvider, DynamicConfigurationProvider } from "./configura
 import { ConsoleTerminals } from "./console-terminal";
 import { MemoryDocuments } from "./memory-documents";
 import { registerNotifications } from "./notifications";
+import { registerRegisterHover } from "./register-hover";
 import { Sessions } from "./sessions";
 import { StatusBar } from "./status-bar";
 import { TrappedLines } from "./trapped-lines";
@@ -53,6 +54,7 @@ export function activateWith(context: vscode.ExtensionContext, startWorker: Work
     ...registerGuestCommands({ sessions, views, documents, trapLog, consoles, configurations, extensionUri, log }),
     ...registerRowCommands({ sessions, views, documents, trapLog }),
     registerNewGuestKernel(extensionUri),
+    registerRegisterHover(),
     vscode.commands.registerCommand("ring1.openGdtTable", () => tables.open("gdt")),
     vscode.commands.registerCommand("ring1.openIdtTable", () => tables.open("idt")),
   );

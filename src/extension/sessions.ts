@@ -180,6 +180,7 @@ export class Sessions implements vscode.Disposable {
         if (message.type === "event" && message.event === "stopped") {
           guest.isStopped = true;
           guest.stopNumber++;
+          void vscode.commands.executeCommand("setContext", "ring1.stopped", true);
           this.changes.fire({ guest, change: "state" });
         } else if (message.type === "event" && message.event === "continued") {
           this.goOn(guest);

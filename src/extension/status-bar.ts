@@ -7,6 +7,7 @@
 
 import * as vscode from "vscode";
 import { groupDigits, shortCount } from "../base";
+import type { World } from "../dap";
 import type { Sessions } from "./sessions";
 import { locationText } from "./views/row";
 import { worldText } from "./views/worlds";
@@ -22,6 +23,7 @@ export class StatusBar implements vscode.Disposable {
       this.item,
       sessions.onDidChangeCurrent(() => this.update()),
       sessions.onDidChange(() => this.update()),
+      vscode.window.onDidChangeActiveColorTheme(() => this.update()),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("ring1.statusBar")) {
           this.update();
@@ -53,7 +55,7 @@ export class StatusBar implements vscode.Disposable {
     const place = worldText(status.world, status.ring);
     const running = status.state === "running" ? (status.halted ? "$(watch)" : "$(play)") : "$(debug-pause)";
     this.item.text = `${running} ${place} · ${shortCount(status.instructionCount)}`;
-    this.item.color = new vscode.ThemeColor(`ring1.statusBar.${status.world}`);
+    this.item.color = worldColor(status.world);
     const what = status.halted ? vscode.l10n.t("waits for an interrupt") : status.state;
     this.item.accessibilityInformation = {
       label: `${guest.imageName}: ${place}, ${shortCount(status.instructionCount)} instructions, ${what}`,
@@ -69,4 +71,10 @@ export class StatusBar implements vscode.Disposable {
     this.item.tooltip = new vscode.MarkdownString(lines.join("\n\n"));
     this.item.show();
   }
+}
+
+/** Light themes show an item under the mouse on white, where a tint that suits the coloured bar could not be read. */
+function worldColor(world: World): vscode.ThemeColor | undefined {
+  const { kind } = vscode.window.activeColorTheme;
+  return kind === vscode.ColorThemeKind.Light ? undefined : new vscode.ThemeColor(`ring1.statusBar.${world}`);
 }
