@@ -139,9 +139,14 @@ describe("the link to the worker", () => {
     await assert.rejects(link.request("ring1/status", undefined), /closed/);
   });
 
-  it("a session that is stopped by hand is disconnected in the worker", () => {
-    const { link, toWorker, request } = linked();
+  it("a session that is stopped by hand is disconnected in the worker, whose end is then no failure", () => {
+    const { link, port, toWorker, toClient, request } = linked();
     link.fromClient(request(5, "disconnect"));
     assert.equal((toWorker[0] as ProtocolRequest).command, "disconnect");
+    port.onFailure?.("The engine ended by itself (exit code 0).");
+    assert.deepEqual(
+      toClient.map((message) => (message as Loose).event ?? (message as Loose).success),
+      [true, "terminated"],
+    );
   });
 });

@@ -38,6 +38,8 @@ export class AdapterLink {
   private terminated = false;
   /** VS Code is done with the session, the worker lives on for the views. */
   private closed = false;
+  /** The worker was told to end, so its end is no failure. */
+  private isDisconnecting = false;
 
   constructor(
     private readonly port: WorkerPort,
@@ -71,6 +73,7 @@ export class AdapterLink {
       return;
     }
     this.ended &&= request.command !== "restart";
+    this.isDisconnecting ||= request.command === "disconnect";
     this.theirs.set(request.seq, request.command);
     this.port.postMessage(request.command === "initialize" ? withReadFile(request) : request);
   }
@@ -153,7 +156,7 @@ export class AdapterLink {
       this.answer(seq, command, isEnd ? {} : { error: reason });
     }
     this.theirs.clear();
-    if (!this.ended) {
+    if (!this.ended && !this.isDisconnecting) {
       const body: EndedBody = { cause: "failed", reason, exitStatus: 1, instructionCount: 0 };
       this.event("output", { category: "stderr", output: `${reason}\n` });
       this.event("ring1/ended", body);
