@@ -102,6 +102,8 @@ export const MXCSR = 0x60c;
 /** Physical registers R0-R7, 16 bytes each, 80-bit value in the low 10. */
 export const FPU_REGISTERS = 0x680;
 export const XMM_REGISTERS = 0x700;
+/** 16 bytes where a packed instruction's memory operand lies while the instruction runs. Not architectural. */
+export const PACKED_SCRATCH = 0x780;
 
 /** End of architectural and bookkeeping state. */
 export const STATE_END = 0x1000;

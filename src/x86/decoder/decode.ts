@@ -87,6 +87,13 @@ function newOperand(): Mutable<DecodedOperand> {
   return { kind: "immediate", size: 4, register: 0, value: 0, selector: 0 };
 }
 
+/** An operand that the row does not have reads as the constant 0. */
+function setAbsent(o: Mutable<DecodedOperand>): void {
+  o.kind = "immediate";
+  o.size = 4;
+  o.value = 0;
+}
+
 /** Decodes with one set of tables. */
 export class Decoder {
   private readonly slots = [newOperand(), newOperand(), newOperand()];
@@ -205,6 +212,7 @@ export class Decoder {
     if (isLocked && !(facts.isLockable && d.modrmIsMemory)) return this.refuse();
     const specs = facts.operands;
     for (let k = 0; k < specs.length; k++) if (!this.operand(this.slots[k], specs[k], opcode)) return this.refuse();
+    for (let k = specs.length; k < 3; k++) setAbsent(this.slots[k]);
     d.operands = this.lists[specs.length];
     d.segment = override >= 0 ? override : this.defaultSegment;
     d.segmentOverridden = override >= 0;

@@ -97,7 +97,7 @@ export function parseEncoding(row: Row): Encoding {
 
   const operands = row.operands;
   const inMemory = operands.some((o) => o.where === "mem");
-  const inRegister = operands.some((o) => o.where === "rmreg" || o.where === "st");
+  const inRegister = operands.some((o) => o.where === "rmreg" || o.where === "st" || o.isRegisterOnly);
   const modFits = (byte: number) => (inMemory ? byte < 0xc0 : inRegister ? byte >= 0xc0 : true);
   let modrm: number[] | undefined;
   const form = tokens[0] ?? "";

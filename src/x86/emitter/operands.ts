@@ -70,6 +70,8 @@ export interface OperandSpec {
   /** For imm: sign-extend the encoded bytes (imm8.sx) to the operand size. `encoded`: bytes in the instruction stream when not the width. */
   readonly encoded?: "b" | "w" | "v";
   readonly signExtend?: boolean;
+  /** For mmrm and xmmrm: there is no memory form. */
+  readonly isRegisterOnly?: boolean;
   /** For fixed: register number. For sreg: segment number where the opcode says it. For const: the value. */
   readonly value?: number;
 }
@@ -123,6 +125,8 @@ export const acc = {
 };
 /** A general register that the opcode names, of operand size. */
 export const fixedRegister = (value: number): OperandSpec => ({ where: "fixed", width: "v", value });
+/** The same, 16 bits. */
+export const fixedWord = (value: number): OperandSpec => ({ where: "fixed", width: "w", value });
 export const cl: OperandSpec = { where: "fixed", width: "b", value: 1 };
 export const dx: OperandSpec = { where: "fixed", width: "w", value: 2 };
 /** A constant operand. */
@@ -134,3 +138,5 @@ export const mm: OperandSpec = { where: "mm", width: "any" };
 export const mmRm: OperandSpec = { where: "mmrm", width: "any" };
 export const xmm: OperandSpec = { where: "xmm", width: "any" };
 export const xmmRm: OperandSpec = { where: "xmmrm", width: "any" };
+export const mmReg: OperandSpec = { where: "mmrm", width: "any", isRegisterOnly: true };
+export const xmmReg: OperandSpec = { where: "xmmrm", width: "any", isRegisterOnly: true };

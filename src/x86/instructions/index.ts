@@ -8,11 +8,13 @@ import { dataTransfer } from "./data-transfer";
 import { decimal } from "./decimal";
 import { farTransfers } from "./far-transfers";
 import { flagControl } from "./flag-control";
+import { fpu } from "./fpu";
 import { logic } from "./logic";
 import { multiplyDivide } from "./multiply-divide";
 import type { Row } from "./row";
 import { segments } from "./segments";
 import { shifts } from "./shifts";
+import { simd } from "./simd";
 import { stack } from "./stack";
 import { strings } from "./strings";
 import { system } from "./system";
@@ -34,4 +36,6 @@ export const rows: readonly Row[] = [
   ...flagControl,
   ...segments,
   ...system,
+  ...fpu,
+  ...simd,
 ];
