@@ -9,7 +9,7 @@
 import { GuestFault } from "./fault";
 import { eflagsFromLazy, lazyFromEflags } from "./flags-state";
 import { CodeWatch } from "./mmu/code-watch";
-import { Access, translate } from "./mmu/paging";
+import { Access, mattersToTlb, translate } from "./mmu/paging";
 import { Tlb } from "./mmu/tlb";
 import * as L from "./state-layout";
 import { Flag, Mode, Seg, Vector } from "./state-layout";
@@ -122,6 +122,7 @@ export class Cpu {
     this.u32[L.MXCSR >> 2] = 0x1f80;
     this.retiredBefore = 0;
     this.tlb.flushAll();
+    this.selectTlbSet();
     this.updateMode();
   }
 
@@ -145,7 +146,16 @@ export class Cpu {
   /** Changes privilege: also selects the TLB set. */
   set cpl(value: number) {
     this.u32[L.CPL >> 2] = value;
-    this.u32[L.TLB_CURRENT >> 2] = value === 3 ? L.TLB_USER : L.TLB_SUPERVISOR;
+    this.selectTlbSet();
+  }
+  /** Points accesses to the TLB set of the present directory and privilege; call when CPL, EFLAGS.AC or CR0.AM changed. */
+  selectTlbSet(): void {
+    const isUser = this.u32[L.CPL >> 2] === 3;
+    this.u32[L.TLB_CURRENT >> 2] = isUser && this.checksAlignment() ? L.TLB_CHECKED : this.tlb.set(isUser);
+  }
+  /** #AC for unaligned accesses at CPL 3. SDM Vol. 3, 6.15, interrupt 17. */
+  private checksAlignment(): boolean {
+    return (this.u32[L.EFLAGS_SYSTEM >> 2] & Flag.AC) !== 0 && (this.u32[L.CR0 >> 2] & L.Cr0.AM) !== 0;
   }
   get cr0(): number {
     return this.u32[L.CR0 >> 2];
@@ -177,13 +187,16 @@ export class Cpu {
     const before = this.u32[L.EFLAGS_SYSTEM >> 2];
     this.u32[L.EFLAGS_SYSTEM >> 2] = (value & ~L.ARITHMETIC_FLAGS & 0x3f7fd7) | 2;
     if ((before ^ value) & Flag.VM) this.updateMode();
+    if ((before ^ value) & Flag.AC) this.selectTlbSet();
   }
   /** EFLAGS without the arithmetic flags: cheap. */
   get systemFlags(): number {
     return this.u32[L.EFLAGS_SYSTEM >> 2];
   }
   set systemFlags(value: number) {
+    const before = this.u32[L.EFLAGS_SYSTEM >> 2];
     this.u32[L.EFLAGS_SYSTEM >> 2] = value;
+    if ((before ^ value) & Flag.AC) this.selectTlbSet();
   }
   get iopl(): number {
     return (this.u32[L.EFLAGS_SYSTEM >> 2] >>> 12) & 3;
@@ -284,12 +297,28 @@ export class Cpu {
   writePhysical(physical: number, size: number, value: number): void {
     physical >>>= 0;
     if (physical + size <= this.ramSize) {
-      const at = L.RAM_BASE + physical;
-      if (size === 4) this.view.setUint32(at, value, true);
-      else if (size === 2) this.view.setUint16(at, value, true);
-      else this.u8[at] = value;
+      if (this.tlb.tables.isWatched(physical)) this.writeTable(physical, size, value);
+      else this.writeRam(physical, size, value);
       this.code.written(physical, size);
     } else this.slowMemory.write(physical, size, value);
+  }
+
+  private writeRam(physical: number, size: number, value: number): void {
+    const at = L.RAM_BASE + physical;
+    if (size === 4) this.view.setUint32(at, value, true);
+    else if (size === 2) this.view.setUint16(at, value, true);
+    else this.u8[at] = value;
+  }
+  /** A write to a page that the TLB watches: what was made from the entries concerned is dropped. */
+  private writeTable(physical: number, size: number, value: number): void {
+    const first = (L.RAM_BASE + physical) >> 2;
+    const last = (L.RAM_BASE + physical + size - 1) >> 2;
+    const [before, beforeLast] = [this.u32[first], this.u32[last]];
+    this.writeRam(physical, size, value);
+    const word = (physical & 0xfff) >> 2;
+    if (mattersToTlb(before, this.u32[first])) this.tlb.tableChanged(physical, word);
+    if (last !== first && mattersToTlb(beforeLast, this.u32[last]))
+      this.tlb.tableChanged(physical + 4, (word + 1) & 0x3ff);
   }
 
   // -- linear memory (paging applied) ---------------------------------------------------------------------------------------
@@ -299,7 +328,15 @@ export class Cpu {
    */
   readLinear(linear: number, size: number, isUser = this.cpl === 3): number {
     linear >>>= 0;
+    if (isUser) this.checkAlignment(linear, size);
     if ((linear & 0xfff) + size <= 0x1000) {
+      const host = this.tlb.hostAddress(linear, false, isUser);
+      if (host >= 0)
+        return size === 4
+          ? this.view.getUint32(host, true)
+          : size === 2
+            ? this.view.getUint16(host, true)
+            : this.u8[host];
       const physical = this.translateOrFault(linear, Access.READ, isUser);
       const value = this.readPhysical(physical, size);
       this.code.wasRead(physical, size);
@@ -317,6 +354,7 @@ export class Cpu {
   /** Writes 1, 2 or 4 bytes; both pages are checked before either is written. @throws GuestFault #PF. */
   writeLinear(linear: number, size: number, value: number, isUser = this.cpl === 3): void {
     linear >>>= 0;
+    if (isUser) this.checkAlignment(linear, size);
     if ((linear & 0xfff) + size <= 0x1000) {
       this.writePhysical(this.translateOrFault(linear, Access.WRITE, isUser), size, value);
       return;
@@ -333,6 +371,10 @@ export class Cpu {
     this.translateOrFault(linear, Access.WRITE, isUser);
     const last = (linear + size - 1) >>> 0;
     if ((linear ^ last) >>> 12) this.translateOrFault((last & ~0xfff) >>> 0, Access.WRITE, isUser);
+  }
+  /** @throws GuestFault #AC when alignment is checked and a word or doubleword lies across its natural boundary. */
+  private checkAlignment(linear: number, size: number): void {
+    if (this.u32[L.TLB_CURRENT >> 2] === L.TLB_CHECKED && linear & (size - 1)) throw new GuestFault(Vector.AC, 0);
   }
   /** Physical address of a linear one. @throws GuestFault #PF. */
   translateOrFault(linear: number, access: Access, isUser: boolean): number {

@@ -69,7 +69,7 @@ export const TSC_OFFSET = 0x350;
 
 /** Mode bits (Mode.*) that decide which decoded records and handlers are valid. */
 export const MODE = 0x400;
-/** wasm address of the TLB set for the current privilege: TLB_SUPERVISOR or TLB_USER. */
+/** wasm address of the TLB set that accesses use now: of the present page directory, for the current privilege; or TLB_CHECKED. */
 export const TLB_CURRENT = 0x404;
 /** Non-zero: leave the run at the next instruction boundary (RunExit.REQUESTED). */
 export const EXIT_REQUEST = 0x408;
@@ -120,11 +120,14 @@ export const TLB_INVALID = 1;
 export const CODE_TLB = TLB_ENTRIES * TLB_ENTRY_SIZE;
 export const CODE_TLB_ENTRIES = 256;
 export const TLB_SET_SIZE = CODE_TLB + CODE_TLB_ENTRIES * 8;
-export const TLB_SUPERVISOR = 0x1000;
-export const TLB_USER = 0x6000;
+/** A set that never has data tags: in use while alignment is checked (#AC), so that each access takes the slow path. */
+export const TLB_CHECKED = 0x1000;
+/** Contexts: page directories whose translations are kept. Each has a supervisor set and, after it, a user set. */
+export const TLB_CONTEXTS = 4;
+export const TLB_BASE = TLB_CHECKED + TLB_SET_SIZE;
 
 /** Decoded records: a fixed arena. */
-export const ARENA_BASE = 0x10000;
+export const ARENA_BASE = 0x30000;
 export const ARENA_SIZE = 0x2000000 - ARENA_BASE;
 /** RAM starts here, 32 MiB into the memory. */
 export const RAM_BASE = 0x2000000;

@@ -43,7 +43,7 @@ export const writeControl = helper("writeControl", "refetch", (cpu, number, valu
       break;
     case 3:
       cpu.setWord(L.CR3, value);
-      cpu.tlb.flush((cpu.cr4 & Cr4.PGE) !== 0);
+      cpu.tlb.loadRoot();
       break;
     default:
       setCr4(cpu, value);
@@ -71,6 +71,7 @@ function setCr0(cpu: Cpu, value: number): void {
   const after = ((value & CR0_WRITABLE) | Cr0.ET) >>> 0;
   cpu.setWord(L.CR0, after);
   if ((before ^ after) & CR0_FLUSHES) cpu.tlb.flushAll();
+  if ((before ^ after) & Cr0.AM) cpu.selectTlbSet();
   if ((before ^ after) & Cr0.PE) cpu.updateMode();
 }
 

@@ -37,6 +37,7 @@ export const bulkString = helper("bulkString", "continue", (cpu, kind, size, add
   const mask = addressSize === 2 ? 0xffff : 0xffffffff;
   const count = (cpu.reg(Reg.ECX) & mask) >>> 0;
   if (count <= BULK_WORTH_IT || cpu.systemFlags & Flag.TF) return 0;
+  if (cpu.word(L.TLB_CURRENT) === L.TLB_CHECKED) return 0;
   const readsSource = kind !== StringKind.STOS && kind < StringKind.SCAS_WHILE_EQUAL;
   const usesDestination = kind !== StringKind.LODS;
   const writes = kind <= StringKind.STOS;

@@ -149,7 +149,7 @@ export function switchTask(
   cpu.setWord(L.DEBUG_REGISTERS + 7 * 4, cpu.word(L.DEBUG_REGISTERS + 7 * 4) & ~LOCAL_BREAKPOINTS);
   if (image.cr3 !== undefined && cpu.cr0 & L.Cr0.PG) {
     cpu.setWord(L.CR3, image.cr3);
-    cpu.tlb.flush((cpu.cr4 & L.Cr4.PGE) !== 0);
+    cpu.tlb.loadRoot();
   }
   loadTaskState(cpu, image, layout, nests ? Flag.NT : 0);
   loadTaskSegments(cpu, image, ext);

@@ -141,7 +141,7 @@ export class Interpreter extends RunLoop {
     else {
       if (this.cache.isNearlyFull()) this.cache.dropAll();
       const page = this.cache.pageFor((physical & ~0xfff) >>> 0, (linear & ~0xfff) >>> 0);
-      cpu.tlb.fillCode(linear, page.table, cpu.cpl === 3);
+      cpu.tlb.fillCode(linear, page.table);
       record = cpu.u32[(page.table >> 2) + (linear & 0xfff)] || this.decodeBlock(page, eip, linear);
     }
     this.isInRecord = true;
@@ -312,9 +312,12 @@ export class Interpreter extends RunLoop {
         ),
     };
     for (const size of [1, 2, 4]) {
-      const fitsPage = (linear: number) => (linear & 0xfff) + size <= 0x1000;
+      // Inside one page and, where alignment is checked, aligned.
+      const isSimple = (linear: number) =>
+        (linear & 0xfff) + size <= 0x1000 &&
+        (cpu.u32[L.TLB_CURRENT >> 2] !== L.TLB_CHECKED || (linear & (size - 1)) === 0);
       paths[`slowLoad${size}`] = (linear) => {
-        if (!fitsPage(linear)) return guarded(() => cpu.readLinear(linear, size));
+        if (!isSimple(linear)) return guarded(() => cpu.readLinear(linear, size));
         const physical = translate(cpu, linear, Access.READ, cpu.cpl === 3);
         if (physical < 0) return 0;
         const value = cpu.readPhysical(physical, size);
@@ -322,7 +325,7 @@ export class Interpreter extends RunLoop {
         return value;
       };
       paths[`slowStore${size}`] = (linear, value) => {
-        if (!fitsPage(linear))
+        if (!isSimple(linear))
           return guarded(() => {
             cpu.writeLinear(linear, size, value);
             return 0;
@@ -332,7 +335,7 @@ export class Interpreter extends RunLoop {
         return 0;
       };
       paths[`slowUpdate${size}`] = (linear) => {
-        if (!fitsPage(linear))
+        if (!isSimple(linear))
           return guarded(() => {
             cpu.probeWriteLinear(linear, size);
             return cpu.readLinear(linear, size);

@@ -14,6 +14,15 @@ export const enum Access {
   EXECUTE = 2,
 }
 
+/** Bits whose setting changes no translation: the walk itself sets them. */
+const WALK_BITS = 0x60;
+
+/** Whether a present entry's change from one value to another makes what was cached from it wrong. */
+export function mattersToTlb(before: number, after: number): boolean {
+  if (!(before & Pte.P)) return false;
+  return ((before ^ after) & ~WALK_BITS) !== 0 || (before & ~after & WALK_BITS) !== 0;
+}
+
 /** Page-table entry bits. SDM Vol. 3, 4.3. */
 export const Pte = { P: 1, RW: 2, US: 4, PWT: 8, PCD: 0x10, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 /** #PF error code bits. SDM Vol. 3, 4.7. */
@@ -28,7 +37,7 @@ export function translate(cpu: Cpu, linear: number, access: Access, isUser: bool
   const cached = cpu.tlb.lookup(linear, access === Access.WRITE, isUser);
   if (cached >= 0) return cached + (linear & 0xfff);
   if (!(cpu.u32[L.CR0 >> 2] & Cr0.PG)) {
-    cpu.tlb.fill(linear, linear & ~0xfff, isUser, true, false);
+    cpu.tlb.fill(linear, linear & ~0xfff, isUser, true);
     return linear;
   }
   const isWrite = access === Access.WRITE;
@@ -43,7 +52,8 @@ export function translate(cpu: Cpu, linear: number, access: Access, isUser: bool
     const updated = pde | Pte.A | (isWrite ? Pte.D : 0);
     if (updated !== pde) cpu.writePhysical(pdeAddress, 4, updated);
     const page = ((pde & 0xffc00000) | (linear & 0x3ff000)) >>> 0;
-    cpu.tlb.fill(linear, page, isUser, canWrite(updated, isUser, wp), (pde & Pte.G) !== 0, true);
+    cpu.tlb.fill(linear, page, isUser, canWrite(updated, isUser, wp), true);
+    cpu.tlb.noteTables(pdeAddress & ~0xfff, linear >>> 22, -1);
     return page + (linear & 0xfff);
   }
   const pteAddress = ((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) >>> 0;
@@ -55,7 +65,8 @@ export function translate(cpu: Cpu, linear: number, access: Access, isUser: bool
   const updated = pte | Pte.A | (isWrite ? Pte.D : 0);
   if (updated !== pte) cpu.writePhysical(pteAddress, 4, updated);
   const page = (pte & ~0xfff) >>> 0;
-  cpu.tlb.fill(linear, page, isUser, canWrite(both | (updated & Pte.D), isUser, wp), (pte & Pte.G) !== 0);
+  cpu.tlb.fill(linear, page, isUser, canWrite(both | (updated & Pte.D), isUser, wp));
+  cpu.tlb.noteTables(pdeAddress & ~0xfff, linear >>> 22, pteAddress & ~0xfff);
   return page + (linear & 0xfff);
 }
 

@@ -132,6 +132,34 @@ for (const name of ENGINES) {
       assert.equal(engine.cpu.eip, CODE + 5);
     });
 
+    it("checks alignment at ring 3 with CR0.AM and EFLAGS.AC, and there only (Vol. 3, 6.15, interrupt 17)", () => {
+      // mov eax, [0x30002] ; mov ax, [0x30002] ; mov [0x30001], ax
+      const code = [0xa1, ...u32(0x30002), 0x66, 0xa1, ...u32(0x30002), 0x66, 0xa3, ...u32(0x30001)];
+      const faultAt = (ring: number, cr0: number, eflags: number): number => {
+        const engine = flatEngine(name, code);
+        const { cpu } = engine;
+        cpu.setWord(StateLayout.CR0, cr0);
+        cpu.eflags = eflags;
+        cpu.cpl = ring;
+        engine.interceptDelivery = () => true;
+        const exit = engine.run(3);
+        if (exit.kind === "budget") return 0;
+        assert.deepEqual(exit, { kind: "delivery", pending: { vector: 17, errorCode: 0, source: "exception" } });
+        return cpu.eip;
+      };
+      assert.equal(faultAt(3, 0x40011, 0x40002), CODE);
+      assert.equal(faultAt(3, 0x11, 0x40002), 0);
+      assert.equal(faultAt(3, 0x40011, 2), 0);
+      assert.equal(faultAt(0, 0x40011, 0x40002), 0);
+      const engine = flatEngine(name, code.slice(5));
+      engine.cpu.setWord(StateLayout.CR0, 0x40011);
+      engine.cpu.cpl = 3;
+      engine.cpu.eflags = 0x40002;
+      engine.interceptDelivery = () => true;
+      assert.equal(engine.run(3).kind, "delivery");
+      assert.equal(engine.cpu.eip, CODE + 6, "the aligned load passes, the unaligned store faults");
+    });
+
     it("asks before a delivery and goes on with it afterwards", () => {
       const engine = flatEngine(name, [INC_EAX, 0x0f, 0x0b]);
       const asked: number[] = [];

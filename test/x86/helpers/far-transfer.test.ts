@@ -142,7 +142,7 @@ describe("x86/helpers/far-transfer", () => {
       assert.deepEqual([s.cpu.cpl, s.cpu.eip, s.cpu.selector(Seg.CS), s.cpu.selector(Seg.SS)], [0, TARGET, CS0, DS0]);
       assert.equal(s.cpu.reg(Reg.ESP), STACK_TOP[0] - 28);
       assert.deepEqual(s.readStack(7), [NEXT, CS3, 11, 22, 33, esp, DS3]);
-      assert.equal(s.cpu.word(L.TLB_CURRENT), L.TLB_SUPERVISOR);
+      assert.equal(s.cpu.word(L.TLB_CURRENT), s.cpu.tlb.set(false));
     });
     it("through a 16-bit gate copies words", () => {
       const s = new SystemBuilder().gate(FREE, 4, CS0, 0x5678, 3, 2).enterRing(3);

@@ -108,7 +108,7 @@ describe("x86/helpers/interrupts", () => {
       assert.deepEqual(s.readStack(6), [6, CODE, CS3, Flag.IF | Flag.RF | 2, esp, DS3]);
       assert.deepEqual([s.cpu.selector(Seg.CS), s.cpu.selector(Seg.SS)], [CS0, DS0]);
       assert.equal(s.cpu.selector(Seg.DS), DS3);
-      assert.equal(s.cpu.word(L.TLB_CURRENT), L.TLB_SUPERVISOR);
+      assert.equal(s.cpu.word(L.TLB_CURRENT), s.cpu.tlb.set(false));
     });
     it("takes SS:ESP of ring 1 for a ring-1 segment, from ring 3 and not from ring 1", () => {
       const s = system().idtGate(0x80, TRAP, CS1, HANDLER, 3).enterRing(3);
@@ -371,7 +371,7 @@ describe("x86/helpers/interrupts", () => {
         [0, DS3, FREE, 0],
       );
       assert.equal(s.cpu.isSegmentUsable(Seg.GS), false);
-      assert.equal(s.cpu.word(L.TLB_CURRENT), L.TLB_USER);
+      assert.equal(s.cpu.word(L.TLB_CURRENT), s.cpu.tlb.set(true));
     });
     it("checks the code segment in the manual's order", () => {
       const s = system().enterRing(1);
@@ -523,7 +523,7 @@ describe("x86/helpers/interrupts", () => {
     s.write32(0x40f0c, 0x8f00);
     s.write32(0x40f10, DS1);
     s.cpu.setWord(L.CR3, directory);
-    s.cpu.tlb.flush(false);
+    s.cpu.tlb.flushAll();
     interruptReturn.run(s.cpu, 4, 0);
     assert.deepEqual([s.cpu.eip, s.cpu.cpl, s.cpu.reg(Reg.ESP)], [HANDLER, 1, 0x8f00]);
   });

@@ -87,7 +87,7 @@ function assertLawful(s: SystemBuilder, what: string): void {
   assert.equal(dpl(Seg.SS), cpu.cpl, `${what}: DPL of SS is CPL`);
   assert.equal(attributes(Seg.SS) & 0x9b00, 0x9300, `${what}: SS is present, writable data`);
   assert.ok(cpu.eip <= cpu.segmentLimit(Seg.CS), `${what}: EIP inside the limit`);
-  assert.equal(cpu.word(L.TLB_CURRENT), cpu.cpl === 3 ? L.TLB_USER : L.TLB_SUPERVISOR, `${what}: TLB set`);
+  assert.equal(cpu.word(L.TLB_CURRENT), cpu.tlb.set(cpu.cpl === 3), `${what}: TLB set`);
 }
 
 describe("x86/helpers: every transfer is whole and lawful, or has not happened (SDM Vol. 3, 5.8, 6.5, 6.12)", () => {
