@@ -1,10 +1,25 @@
 // Rows CORE of the hypervisor's checklist: loading the module, guest memory, and the main loop.
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { lgread, lgread32, lguestAddressOk, LguestModule, lgwrite, lgwrite32, mapSwitcher, totalSwitcherPages, unmapSwitcher } from "../../src/lguest/host/core";
+import {
+  LguestModule,
+  lgread,
+  lgread32,
+  lguestAddressOk,
+  lgwrite,
+  lgwrite32,
+  mapSwitcher,
+  totalSwitcherPages,
+  unmapSwitcher,
+} from "../../src/lguest/host/core";
 import { Errno } from "../../src/lguest/host/errno";
 import { makeGeneration } from "../../src/lguest/host/generation";
-import { DEFAULT_IDT_ENTRIES, HOST_SWITCHER_TABLE, LGUEST_ENTRY, SWITCHER_LINK } from "../../src/lguest/host/host-kernel";
+import {
+  DEFAULT_IDT_ENTRIES,
+  HOST_SWITCHER_TABLE,
+  LGUEST_ENTRY,
+  SWITCHER_LINK,
+} from "../../src/lguest/host/host-kernel";
 import { loadGuestIdtEntry } from "../../src/lguest/host/interrupts-and-traps";
 import { Random } from "../../src/lguest/host/random";
 import { GuestRunner, type RunHooks, type RunResult } from "../../src/lguest/host/run-guest";

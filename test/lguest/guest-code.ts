@@ -29,14 +29,22 @@ export function elfImage(code: Uint8Array, address = LOAD_ADDRESS, entry = addre
 }
 
 /** A hypercall through INT 0x1F with constant arguments. */
-export function hypercall(a: Assembler, number: number, arg1: Asm.Displacement | string = 0, arg2: Asm.Displacement | string = 0, arg3: Asm.Displacement | string = 0): void {
+export function hypercall(
+  a: Assembler,
+  number: number,
+  arg1: Asm.Displacement | string = 0,
+  arg2: Asm.Displacement | string = 0,
+  arg3: Asm.Displacement | string = 0,
+): void {
   a.mov(eax, number).mov(ebx, arg1).mov(ecx, arg2).mov(edx, arg3).int(0x1f);
 }
 /** LOAD_IDT_ENTRY for a handler at a label. */
 export function loadGate(a: Assembler, vector: number, handler: string, type: 0xe | 0xf, dpl = 0): void {
   a.mov(eax, 6).mov(ebx, vector);
   a.mov(ecx, handler).and(ecx, 0xffff).or(ecx, 0x600000);
-  a.mov(edx, handler).and(edx, 0xffff0000).or(edx, 0x8000 | (dpl << 13) | (type << 8));
+  a.mov(edx, handler)
+    .and(edx, 0xffff0000)
+    .or(edx, 0x8000 | (dpl << 13) | (type << 8));
   a.int(0x1f);
 }
 /** SHUTDOWN with the text at a label. */
@@ -51,7 +59,10 @@ export function begin(a: Assembler): void {
   hypercall(a, 1, "data");
 }
 /** Ends it: the data that begin() and powerOff() need. */
-export function finish(a: Assembler, fields: { kernelAddress?: number; blocked?: number; abi?: "2.6.32" | "3.x"; noirq?: [string, string] } = {}): void {
+export function finish(
+  a: Assembler,
+  fields: { kernelAddress?: number; blocked?: number; abi?: "2.6.32" | "3.x"; noirq?: [string, string] } = {},
+): void {
   a.align(4).label("bye").text("bye");
   a.align(4096, 0).label("data");
   a.dword(0, fields.blocked ?? 0, 0, 0, 0, 0);
@@ -72,11 +83,20 @@ export interface GuestRun {
 }
 
 /** Assembles and boots; not run yet. */
-export function bootGuest(build: (a: Assembler) => void, options: Partial<VirtualMachineOptions> = {}): { vm: VirtualMachine; symbols: ReadonlyMap<string, number>; output: () => string } {
+export function bootGuest(
+  build: (a: Assembler) => void,
+  options: Partial<VirtualMachineOptions> = {},
+): { vm: VirtualMachine; symbols: ReadonlyMap<string, number>; output: () => string } {
   const a = new Assembler(LOAD_ADDRESS);
   build(a);
   const code = a.finish();
-  const vm = new VirtualMachine({ image: elfImage(code.bytes), memoryMegabytes: 2, hostMegabytes: 1, engine: "direct", ...options });
+  const vm = new VirtualMachine({
+    image: elfImage(code.bytes),
+    memoryMegabytes: 2,
+    hostMegabytes: 1,
+    engine: "direct",
+    ...options,
+  });
   let output = "";
   vm.onConsoleOutput = (bytes) => {
     output += new TextDecoder().decode(bytes);
@@ -85,7 +105,10 @@ export function bootGuest(build: (a: Assembler) => void, options: Partial<Virtua
 }
 
 /** Assembles, boots and runs until something other than a restart ends it. */
-export function runGuest(build: (a: Assembler) => void, options: Partial<VirtualMachineOptions> & { limit?: number } = {}): GuestRun {
+export function runGuest(
+  build: (a: Assembler) => void,
+  options: Partial<VirtualMachineOptions> & { limit?: number } = {},
+): GuestRun {
   const { vm, symbols, output } = bootGuest(build, options);
   const exit = vm.run(options.limit ?? 1_000_000);
   return {

@@ -2,15 +2,14 @@
 // directly. Guest RAM is 1 MiB at a host-physical address that is nobody's multiple of anything, so that mixing up addresses shows.
 import assert from "node:assert/strict";
 import type { Abi, Quirks } from "../../src/lguest";
-import { LguestModule, type ModuleOptions } from "../../src/lguest/host/core";
+import { LguestModule, type ModuleOptions, pagesPhysical } from "../../src/lguest/host/core";
 import { makeGeneration } from "../../src/lguest/host/generation";
 import type { EventFd, Guest, Vcpu } from "../../src/lguest/host/guest";
-import { HostKernel, type HostFeatures } from "../../src/lguest/host/host-kernel";
+import { type HostFeatures, HostKernel } from "../../src/lguest/host/host-kernel";
 import { initialize } from "../../src/lguest/host/hypercalls";
 import { LguestDevice } from "../../src/lguest/host/lguest-user";
 import { Random } from "../../src/lguest/host/random";
 import { Regs, State } from "../../src/lguest/switcher/layout";
-import { pagesPhysical } from "../../src/lguest/host/core";
 import { type EngineName, Machine } from "../../src/machine";
 
 export const MEGABYTE = 0x100000;
@@ -74,7 +73,11 @@ export function makeGuest(options: FixtureOptions = {}): Fixture {
   const host = makeHost(options);
   assert.equal(host.module.init(), 0);
   const base = (options.hostBytes ?? HOST_BYTES) + 0x5000;
-  const device = new LguestDevice(host.module, { base, size: MEGABYTE }, (descriptor) => host.eventFds[descriptor] ?? null);
+  const device = new LguestDevice(
+    host.module,
+    { base, size: MEGABYTE },
+    (descriptor) => host.eventFds[descriptor] ?? null,
+  );
   const { cpu: processor } = host.machine;
   const write = (address: number, ...words: number[]): void =>
     words.forEach((word, i) => {
@@ -95,12 +98,16 @@ export function makeGuest(options: FixtureOptions = {}): Fixture {
         processor.writePhysical(base + address + i, 1, byte);
       }),
     state: (offset, cpu = 0) => host.kernel.read32(pagesPhysical(host.module, cpu).state + offset),
-    deathText: () => (guest.dead?.kind === "killed" || guest.dead?.kind === "powered-off" ? guest.dead.text : undefined),
+    deathText: () =>
+      guest.dead?.kind === "killed" || guest.dead?.kind === "powered-off" ? guest.dead.text : undefined,
   };
 }
 
 /** What a guest publishes before LGUEST_INIT; 2.6.32 layout. */
-export function publish(fixture: Fixture, fields: { kernelAddress?: number; noirq?: [number, number]; syscallVector?: number; blocked?: number } = {}): void {
+export function publish(
+  fixture: Fixture,
+  fields: { kernelAddress?: number; noirq?: [number, number]; syscallVector?: number; blocked?: number } = {},
+): void {
   const { data } = fixture.module.generation;
   for (let i = 0; i < 64; i += 4) fixture.write(LGUEST_DATA + data.hcallStatus + i, 0xffffffff);
   fixture.write(LGUEST_DATA + data.blockedInterrupts, fields.blocked ?? 0);
@@ -128,10 +135,17 @@ export function gate(handler: number, type: 0xe | 0xf, dpl = 0): [number, number
   return [(0x60 << 16) | (handler & 0xffff), ((handler & 0xffff0000) | 0x8000 | (dpl << 13) | (type << 8)) >>> 0];
 }
 /** Word of lguest_data. */
-export function dataWord(fixture: Fixture, field: "irqEnabled" | "blockedInterrupts" | "cr2" | "time" | "irqPending" | "reserveMem" | "tscKhz" | "kernelAddress"): number {
+export function dataWord(
+  fixture: Fixture,
+  field: "irqEnabled" | "blockedInterrupts" | "cr2" | "time" | "irqPending" | "reserveMem" | "tscKhz" | "kernelAddress",
+): number {
   return fixture.read(LGUEST_DATA + fixture.module.generation.data[field]);
 }
-export function setDataWord(fixture: Fixture, field: "irqEnabled" | "blockedInterrupts" | "irqPending", value: number): void {
+export function setDataWord(
+  fixture: Fixture,
+  field: "irqEnabled" | "blockedInterrupts" | "irqPending",
+  value: number,
+): void {
   fixture.write(LGUEST_DATA + fixture.module.generation.data[field], value);
 }
 /** Gate or descriptor that the processor has. */

@@ -17,7 +17,7 @@ function ring(fixture: Fixture, index: number, ...args: number[]): void {
   fixture.bytes(entry.status, 0);
 }
 function status(fixture: Fixture, index: number): number {
-  return fixture.read(ringEntry(fixture.cpu, index).status & ~3) >>> (8 * (index & 3)) & 0xff;
+  return (fixture.read(ringEntry(fixture.cpu, index).status & ~3) >>> (8 * (index & 3))) & 0xff;
 }
 /** A direct call, and then as much of the loop as fits before the guest runs. */
 function direct(fixture: Fixture, arg0: number, arg1 = 0, arg2 = 0, arg3 = 0): void {
@@ -138,7 +138,10 @@ describe("hypercalls: the ring", () => {
     ring(fixture, 3, Hcall.TS, 4);
     direct(fixture, Hcall.FLUSH_ASYNC);
     assert.equal(fixture.cpu.ts, 2);
-    assert.deepEqual([0, 1, 2, 3].map((i) => status(fixture, i)), [0xff, 0xff, 0xff, 0]);
+    assert.deepEqual(
+      [0, 1, 2, 3].map((i) => status(fixture, i)),
+      [0xff, 0xff, 0xff, 0],
+    );
     assert.equal(fixture.cpu.nextHcall, 2);
   });
   it("HC-02 the status bytes are those of the beginning: what comes meanwhile waits, and the index wraps", () => {

@@ -8,7 +8,7 @@ import { DEFAULT_IDT_ENTRIES, LGUEST_ENTRY, PAGE_OFFSET, SWITCHER_LINK } from ".
 import { initialize } from "../../src/lguest/host/hypercalls";
 import { loadGuestIdtEntry } from "../../src/lguest/host/interrupts-and-traps";
 import { demandPage } from "../../src/lguest/host/page-tables";
-import { loadGuestGdtEntry, guestLoadTls } from "../../src/lguest/host/segments";
+import { guestLoadTls, loadGuestGdtEntry } from "../../src/lguest/host/segments";
 import {
   adjustPge,
   archDoHcall,
@@ -24,9 +24,30 @@ import {
   runGuestOnce,
   switcherOffset,
 } from "../../src/lguest/host/x86-core";
-import { LGUEST_CS, lguestPages, NO_TRAP, Regs, State, STATE_OFFSET, SWITCHER_ADDRESS, Tss } from "../../src/lguest/switcher/layout";
+import {
+  LGUEST_CS,
+  lguestPages,
+  NO_TRAP,
+  Regs,
+  STATE_OFFSET,
+  State,
+  SWITCHER_ADDRESS,
+  Tss,
+} from "../../src/lguest/switcher/layout";
 import { Cr0, Cr4, StateLayout as L } from "../../src/x86";
-import { CODE, cpuDescriptor, cpuGate, dataWord, type Fixture, gate, LGUEST_DATA, makeGuest, makeHost, makeRunningGuest, publish } from "./host-fixture";
+import {
+  CODE,
+  cpuDescriptor,
+  cpuGate,
+  dataWord,
+  type Fixture,
+  gate,
+  LGUEST_DATA,
+  makeGuest,
+  makeHost,
+  makeRunningGuest,
+  publish,
+} from "./host-fixture";
 
 const EIP = PAGE_OFFSET + CODE;
 
@@ -415,7 +436,10 @@ describe("x86 core: loading and unloading", () => {
       const state = lguestPages(cpu) + STATE_OFFSET;
       const { cpu: processor } = fixture.machine;
       const physical = pagesPhysical(fixture.module, cpu).state;
-      const descriptor = (offset: number) => [processor.readPhysical(physical + offset, 2), fixture.state(offset + 2, cpu)];
+      const descriptor = (offset: number) => [
+        processor.readPhysical(physical + offset, 2),
+        fixture.state(offset + 2, cpu),
+      ];
       assert.deepEqual(descriptor(State.hostGdtDescriptor), [0xff, PAGE_OFFSET + fixture.kernel.gdtOf(cpu)]);
       assert.deepEqual(descriptor(State.hostIdtDescriptor), [0x7ff, fixture.kernel.idtDescriptor.base]);
       assert.deepEqual(descriptor(State.guestIdtDescriptor), [0x7ff, state + 0x88]);
@@ -468,7 +492,8 @@ describe("x86 core: loading and unloading", () => {
 describe("x86 core: its hypercalls and a guest's start", () => {
   it("SEED-14 calls 18, 6 and 16 are done, others give -EIO", () => {
     const fixture = makeRunningGuest();
-    const call = (arg0: number, arg1: number, arg2: number, arg3: number) => archDoHcall(fixture.cpu, { arg0, arg1, arg2, arg3, arg4: 0 });
+    const call = (arg0: number, arg1: number, arg2: number, arg3: number) =>
+      archDoHcall(fixture.cpu, { arg0, arg1, arg2, arg3, arg4: 0 });
     assert.equal(call(18, 20, 0x1234, 0x00cf9300), 0);
     assert.equal(fixture.cpu.gdt[40], 0x1234);
     assert.equal(call(6, 3, ...gate(0xc0012345, 0xe)), 0);
@@ -512,7 +537,8 @@ describe("x86 core: its hypercalls and a guest's start", () => {
     assert.equal(cpu.reg(Regs.cs), 0x61);
     assert.equal(cpu.reg(Regs.eflags), 0x202);
     assert.equal(cpu.reg(Regs.eip), CODE);
-    for (const name of ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "fs", "gs"] as const) assert.equal(cpu.reg(Regs[name]), 0, name);
+    for (const name of ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "fs", "gs"] as const)
+      assert.equal(cpu.reg(Regs[name]), 0, name);
     const entries = Array.from({ length: 32 }, (_, i) => [cpu.gdt[2 * i], cpu.gdt[2 * i + 1]]);
     assert.deepEqual(entries[12], [0xffff, 0x00cfbb00]);
     assert.deepEqual(entries[13], [0xffff, 0x00cfb300]);

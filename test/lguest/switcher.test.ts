@@ -1,8 +1,8 @@
 // Rows SW of the hypervisor's checklist: the ring-0 code that goes between the worlds, read in its listing and run on the processor.
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { assembleSwitcher } from "../../src/lguest/switcher/switcher";
 import { hasErrorCode, NO_TRAP, PAGE_SIZE, Regs, SWITCHER_ADDRESS } from "../../src/lguest/switcher/layout";
+import { assembleSwitcher } from "../../src/lguest/switcher/switcher";
 import { Asm, type Assembler } from "../../src/x86";
 import { begin, bootGuest, ENGINES, finish, hypercall, loadGate, powerOff, reasonOf, runGuest } from "./guest-code";
 
@@ -13,7 +13,10 @@ const switcher = assembleSwitcher(SWITCHER_ADDRESS);
 function instructions(label: string, count: number): string[] {
   const { listing } = switcher.code;
   const lines = listing.slice(listing.findIndex(({ text }) => text === `${label}:`) + 1);
-  return lines.filter(({ bytes, text }) => bytes.length > 0 && !text.startsWith("align")).map(({ text }) => text).slice(0, count);
+  return lines
+    .filter(({ bytes, text }) => bytes.length > 0 && !text.startsWith("align"))
+    .map(({ text }) => text)
+    .slice(0, count);
 }
 const RETURN_PATH = [
   ...["es", "ds", "fs", "gs", "ebp", "edi", "esi", "edx", "ecx", "ebx", "eax"].map((name) => `push ${name}`),
@@ -53,7 +56,8 @@ describe("Switcher: its text", () => {
     assert.deepEqual(instructions("switch_to_guest", 29).slice(27), ["add esp, 8", "iretd"]);
   });
   it("SW-02 the common return path takes its ten steps in order and finds its page by rounding ESP", () => {
-    for (const label of ["return_to_host", "deliver_to_host"]) assert.deepEqual(instructions(label, RETURN_PATH.length), RETURN_PATH);
+    for (const label of ["return_to_host", "deliver_to_host"])
+      assert.deepEqual(instructions(label, RETURN_PATH.length), RETURN_PATH);
   });
   it("SW-03 return_to_host ends with IRET into the caller", () => {
     assert.deepEqual(instructions("return_to_host", RETURN_PATH.length + 1).at(-1), "iretd");
@@ -77,7 +81,10 @@ describe("Switcher: its text", () => {
       const expected = [...(hasErrorCode(vector) ? [] : ["push 0"]), `push ${number}`, `jmp ${target}`];
       assert.deepEqual(lines.slice(0, expected.length), expected);
     }
-    assert.deepEqual(Array.from({ length: 256 }, (_, vector) => vector).filter(hasErrorCode), [8, 10, 11, 12, 13, 14, 17]);
+    assert.deepEqual(
+      Array.from({ length: 256 }, (_, vector) => vector).filter(hasErrorCode),
+      [8, 10, 11, 12, 13, 14, 17],
+    );
   });
   it("SW-06 default_idt_entries has the 256 stubs in vector order, and all code fits into one page", () => {
     assert.equal(switcher.defaultIdtEntries.length, 256);
@@ -106,7 +113,10 @@ for (const engine of ENGINES)
       );
       assert.equal(reasonOf(exit), "CRASH: bye");
       const registers = vm.guestRegisters();
-      assert.deepEqual([registers.eax, registers.ecx, registers.edx, registers.esi, registers.edi, registers.ebp], [2, 1, 0, 0x55667788, 0x99aabbcc, 0xddeeff00]);
+      assert.deepEqual(
+        [registers.eax, registers.ecx, registers.edx, registers.esi, registers.edi, registers.ebp],
+        [2, 1, 0, 0x55667788, 0x99aabbcc, 0xddeeff00],
+      );
       assert.deepEqual([registers.cs, registers.ss, registers.ds, registers.es], [0x61, 0x69, 0x69, 0x69]);
     });
     it("SW-03 a trap comes back behind the far call with the host's stack, segments and tables", () => {
@@ -121,7 +131,10 @@ for (const engine of ENGINES)
       const { cpu } = vm.machine;
       assert.equal(cpu.cpl, 0);
       assert.equal(cpu.cr3, vm.module.kernel.pageDirectory);
-      assert.deepEqual([0, 1, 3].map((segment) => cpu.selector(segment)), [0x68, 0x60, 0x68]);
+      assert.deepEqual(
+        [0, 1, 3].map((segment) => cpu.selector(segment)),
+        [0x68, 0x60, 0x68],
+      );
       assert.equal(vm.guest.cpu.reg(Regs.trapnum), 31);
     });
     it("SW-04 a hardware interrupt enters the host's handler and the guest goes on", () => {
@@ -150,9 +163,18 @@ for (const engine of ENGINES)
         );
         return [vm.state().lastExit?.vector, vm.state().lastExit?.errorCode];
       };
-      assert.deepEqual(codes((a) => a.int(0x21)), [13, 0x10a]);
-      assert.deepEqual(codes((a) => a.bytes(0x0f, 0x0b)), [6, 0]);
-      assert.deepEqual(codes((a) => a.mov(eax, 0xa0).mov(fs, eax)), [13, 0xa0]);
+      assert.deepEqual(
+        codes((a) => a.int(0x21)),
+        [13, 0x10a],
+      );
+      assert.deepEqual(
+        codes((a) => a.bytes(0x0f, 0x0b)),
+        [6, 0],
+      );
+      assert.deepEqual(
+        codes((a) => a.mov(eax, 0xa0).mov(fs, eax)),
+        [13, 0xa0],
+      );
     });
     it("SW-06 a gate of the processor's IDT leads to the stub of its vector", () => {
       const { vm } = bootGuest((a) => {
@@ -252,4 +274,3 @@ for (const engine of ENGINES)
       assert.equal(vm.guestRegisters().cs, 0x73);
     });
   });
-
