@@ -84,9 +84,10 @@ function storeTable(table: number) {
   return (e: Emitter, i: Instruction): void => {
     const address = e.effectiveAddress(i.op1);
     e.probeWrite(i.op1, address, 6);
-    const base = addressPlus(e, i, address, e.const(2));
-    e.store(i.op1, address, e.call(storeDescriptorTable, e.const(table), e.const(LIMIT)), 2);
-    e.store(i.op1, base, e.call(storeDescriptorTable, e.const(table), e.const(BASE)), 4);
+    const limit = e.call(storeDescriptorTable, e.const(table), e.const(LIMIT));
+    const base = e.call(storeDescriptorTable, e.const(table), e.const(BASE));
+    e.store(i.op1, address, limit, 2);
+    e.store(i.op1, addressPlus(e, i, address, e.const(2)), base, 4);
   };
 }
 
