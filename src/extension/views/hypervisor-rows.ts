@@ -42,7 +42,7 @@ function lastExitRow({ lastExit }: HypervisorResponse): Row {
     : {
         id: "exit",
         label: `Last Exit  ${lastExit.name}`,
-        description: lastExit.why,
+        description: lastExit.why === lastExit.name ? "" : lastExit.why,
         icon: "sign-out",
         color: "ring1.host",
         data: { sequence: lastExit.n, value: lastExit.why },
