@@ -49,6 +49,13 @@ export interface EnumConstant {
   readonly type: Type;
 }
 
+/** A place to stop at for a function. */
+export interface FunctionBreakpoint {
+  readonly address: number;
+  readonly functionName: string;
+  readonly isInlined: boolean;
+}
+
 const MAX_PROBLEMS = 100;
 
 export class Dwarf {
@@ -180,6 +187,25 @@ export class Dwarf {
   prologueEnd(fn: DwarfFunction): number {
     const end = this.answer(() => found(this.functions.prologueEnd(fn)));
     return end.ok ? end.value : fn.entry;
+  }
+
+  /**
+   * All places to stop at for a function of this name: behind the prologue of each that has code of its own, and at the
+   * beginning of each inlined copy. Completes the index of names.
+   */
+  functionBreakpoints(name: string): readonly FunctionBreakpoint[] {
+    const places: FunctionBreakpoint[] = this.functionsNamed(name).map((fn) => {
+      return { address: this.prologueEnd(fn), functionName: fn.qualifiedName, isInlined: false };
+    });
+    for (const die of this.entriesNamed("inline", name)) {
+      const starts = this.answer(() => found(this.functions.inlinedCopies(die)));
+      for (const start of starts.ok ? starts.value : []) {
+        const around = this.functionAt(start);
+        const address = around && around.entry === start ? this.prologueEnd(around) : start;
+        places.push({ address, functionName: die.qualifiedName ?? name, isInlined: true });
+      }
+    }
+    return places.sort((a, b) => a.address - b.address);
   }
 
   // ---- variables ---------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ interface UnitFunctions {
 }
 
 const MAX_INLINE_DEPTH = 256;
+/** DW_LANG_Mips_Assembler, which all assemblers write. */
+const ASSEMBLER = 0x8001;
 
 export class Functions {
   private readonly byUnit = new Map<Unit, UnitFunctions>();
@@ -114,11 +116,14 @@ export class Functions {
   /**
    * Where a breakpoint on a function belongs: behind the code that sets up its frame. That is the row the compiler
    * marked, or the second row of the function; a function whose second row is at the same address has no prologue.
+   * Assembly has none either. In optimised code the second row may be in one branch of several, and arguments have
+   * places from the first instruction on: there it is the entry.
    */
   prologueEnd(fn: DwarfFunction): number {
-    const table = this.lines.tableOf(fn.die.unit);
+    const { unit } = fn.die;
+    const table = this.lines.tableOf(unit);
     const first = table && this.lines.rowAt(table, fn.entry);
-    if (!table || first === undefined) return fn.entry;
+    if (!table || first === undefined || unit.language === ASSEMBLER) return fn.entry;
     const rows = table.rows();
     const end = (fn.ranges.find((r) => fn.entry >= r.start && fn.entry < r.end) ?? fn.ranges[0]).end;
     let second: number | undefined;
@@ -132,7 +137,22 @@ export class Functions {
       if (isEntry || second !== undefined) continue;
       if (rows.addresses[i] > fn.entry || rows.lines[i] !== rows.lines[start]) second = rows.addresses[i];
     }
-    return second ?? fn.entry;
+    return second === undefined || isOptimized(fn.die) ? fn.entry : second;
+  }
+
+  /** Where the inlined copies of a function begin, in the unit of its abstract entry. */
+  inlinedCopies(abstract: Die): number[] {
+    const { unit } = abstract;
+    const tree = unit.tree();
+    const starts: number[] = [];
+    for (let slot = 0; slot < tree.count; slot++) {
+      if (tagAt(tree, slot) !== Tag.inlined_subroutine) continue;
+      const die = unit.at(slot);
+      if (!hasRanges(die) || die.reference(At.abstract_origin)?.key !== abstract.key) continue;
+      const [first] = rangesOf(die);
+      if (first) starts.push(die.address(At.entry_pc) ?? die.address(At.low_pc) ?? first.start);
+    }
+    return starts;
   }
 
   /** A position that an entry's attributes name. */
@@ -180,6 +200,16 @@ export class Functions {
       die,
     };
   }
+}
+
+/** Whether a function was optimised: its compiler says with which options it ran, or a variable of it moves about. */
+function isOptimized(fn: Die): boolean {
+  if (/ -O([1-9sgz]|fast)\b/.test(fn.unit.producer)) return true;
+  for (const child of fn.children()) {
+    if (child.tag !== Tag.formal_parameter && child.tag !== Tag.variable) continue;
+    if (child.value(At.location)?.kind === "list-index" || child.sectionOffset(At.location) !== undefined) return true;
+  }
+  return false;
 }
 
 /** The inlined subroutines around an address in a function, outermost first. */

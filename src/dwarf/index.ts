@@ -13,7 +13,7 @@ import { Dwarf } from "./dwarf";
 import { type DwarfInput, memorySections, sectionsOf } from "./sections";
 
 export { I386_REGISTERS } from "./constants";
-export { Dwarf, type DwarfSummary, type EnumConstant, type SourceLocation } from "./dwarf";
+export { Dwarf, type DwarfSummary, type EnumConstant, type FunctionBreakpoint, type SourceLocation } from "./dwarf";
 export { DwarfError, type Lookup, type Refusal } from "./errors";
 export type { DwarfFunction, FunctionFrame } from "./functions";
 export type { LineRow, SourceFile, SourcePosition } from "./lines";

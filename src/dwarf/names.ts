@@ -11,7 +11,8 @@ import { hasRanges } from "./ranges";
 import { type Die, tagAt, type Unit } from "./unit";
 import type { UnitList } from "./unit-list";
 
-export type NameKind = "function" | "variable" | "type" | "enumerator";
+/** `inline`: functions that were inlined somewhere; each has an abstract entry without code. */
+export type NameKind = "function" | "inline" | "variable" | "type" | "enumerator";
 
 /** Definitions of one type name or enumerator that are kept. */
 const MAX_SAME = 4;
@@ -20,6 +21,7 @@ const MAX_NESTING = 16;
 export class NameIndex {
   private readonly maps: Readonly<Record<NameKind, Map<string, number | number[]>>> = {
     function: new Map(),
+    inline: new Map(),
     variable: new Map(),
     type: new Map(),
     enumerator: new Map(),
@@ -102,10 +104,15 @@ export class NameIndex {
   }
 
   private indexFunction(die: Die, path: readonly string[]): void {
-    if (!hasRanges(die)) return;
+    const isAbstract = !hasRanges(die);
+    if (isAbstract && !die.has(At.inline)) return;
     const owner = die.inherited(At.name);
     const name = owner?.text(At.name);
     if (name === undefined) return;
+    if (isAbstract) {
+      this.add("inline", name, path, die.key);
+      return;
+    }
     this.add("function", name, path, die.key);
     if (owner !== undefined && owner.offset !== die.offset) {
       const qualified = die.qualifiedName;

@@ -52,6 +52,7 @@ export function exerciseDwarf(elf: ElfFile, names: readonly string[], addresses:
   for (const variable of dwarf.globalsAt(addresses[0]).slice(0, 50)) look(dwarf.valueOf(variable, frame));
   for (const name of names) {
     dwarf.functionsNamed(name);
+    dwarf.functionBreakpoints(name);
     dwarf.enumeratorsNamed(name);
     for (const variable of dwarf.globalsNamed(name)) look(dwarf.valueOf(variable, frame));
     for (const type of dwarf.typesNamed(name)) {

@@ -26,6 +26,7 @@ interface GoldenFrame {
 
 interface Golden {
   lines: Record<string, Record<string, number[]>>;
+  breakpoints: Record<string, number[]>;
   layouts: Record<string, [string, number, number, string, number][]>;
   globals: Record<string, { type: string; size: number; value: Canonical }>;
   stops: { frames: GoldenFrame[]; memory: [number, string][] }[];
@@ -35,7 +36,7 @@ interface Golden {
 
 function load(name: string) {
   const elf = openElf(readFileSync(join(FOLDER, `${name}.elf`)));
-  const golden = JSON.parse(readFileSync(join(FOLDER, `${name}.json`), "utf8")) as Golden;
+  const golden = JSON.parse(readFileSync(join(FOLDER, `${name}.gdb.txt`), "utf8")) as Golden;
   return { elf, golden, dwarf: openDwarf(elf) };
 }
 
@@ -114,7 +115,7 @@ function walk(dwarf: Dwarf, stop: Golden["stops"][number], readMemory: FrameCont
 }
 
 const fixtures = readdirSync(FOLDER)
-  .filter((f) => f.endsWith(".elf") && existsSync(join(FOLDER, f.replace(".elf", ".json"))))
+  .filter((f) => f.endsWith(".elf") && existsSync(join(FOLDER, f.replace(".elf", ".gdb.txt"))))
   .map((f) => f.replace(".elf", ""));
 
 for (const name of fixtures) {
@@ -181,6 +182,13 @@ for (const name of fixtures) {
         }
         assert.deepEqual(ours[file], lines, file);
       }
+    });
+
+    it("stops functions where gdb does", () => {
+      const ours = Object.keys(golden.breakpoints).map((fn) => {
+        return [fn, dwarf.functionBreakpoints(fn).map((p) => p.address)];
+      });
+      assert.deepEqual(Object.fromEntries(ours), golden.breakpoints);
     });
 
     it("lays out structures as gdb does", () => {
