@@ -186,7 +186,7 @@ export class HostKernel {
   private switchOn(): void {
     const cpu = this.machine.cpu;
     cpu.setWord(L.CR3, this.pageDirectory);
-    cpu.setWord(L.CR0, (Cr0.PG | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.MP | Cr0.PE | Cr0.TS) >>> 0);
+    cpu.setWord(L.CR0, (Cr0.PG | Cr0.AM | Cr0.WP | Cr0.NE | Cr0.ET | Cr0.MP | Cr0.PE | Cr0.TS) >>> 0);
     cpu.setWord(L.IDTR_BASE, this.idtDescriptor.base);
     cpu.setWord(L.IDTR_LIMIT, this.idtDescriptor.limit);
     cpu.setSegment(Seg.LDTR, 0, 0, 0, 0, false);
