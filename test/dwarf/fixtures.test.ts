@@ -119,7 +119,8 @@ const fixtures = readdirSync(FOLDER)
   .map((f) => f.replace(".elf", ""));
 
 for (const name of fixtures) {
-  describe(`DWARF fixture ${name}`, () => {
+  describe(`DWARF fixture ${name}`, function () {
+    this.timeout(30_000);
     const { elf, golden, dwarf } = load(name);
 
     it("has nothing to complain about", () => {

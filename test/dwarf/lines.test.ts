@@ -4,7 +4,7 @@ import { describe, it } from "mocha";
 import { type Dwarf, openDwarf } from "../../src/dwarf";
 import { joinPath } from "../../src/dwarf/line-program";
 import { type Bytes, bytes } from "./byte-builder";
-import { At, buildInfo, entry, Form, Tag } from "./info-builder";
+import { At, type Attribute, buildInfo, type Entry, entry, Form, Tag } from "./info-builder";
 
 interface TableSpec {
   version: number;
@@ -38,12 +38,20 @@ const endSequence = () => bytes().u8(0, 1, 1);
 const special = (a: number, l: number): Bytes =>
   l >= -5 && l <= 8 ? bytes().u8(13 + a * 14 + (l + 5)) : bytes().u8(3).sleb(l).add(special(a, 0));
 
-function open(spec: TableSpec, program: Bytes, isMapped?: (address: number) => boolean): Dwarf {
-  const root = entry(Tag.compile_unit, [
+interface OpenOptions {
+  isMapped?(address: number): boolean;
+  attributes?: Attribute[];
+  children?: Entry[];
+}
+
+function open(spec: TableSpec, program: Bytes, options: OpenOptions = {}): Dwarf {
+  const attributes: Attribute[] = [
     [At.name, Form.string, "a.c"],
     [At.comp_dir, Form.string, "/src"],
     [At.stmt_list, spec.version >= 4 ? Form.sec_offset : Form.data4, 0],
-  ]);
+    ...(options.attributes ?? []),
+  ];
+  const root = entry(Tag.compile_unit, attributes, options.children);
   const sections: Record<string, Uint8Array> = {
     ...buildInfo({ version: spec.version, root }),
     ".debug_line": lineTable(spec, program),
@@ -53,7 +61,7 @@ function open(spec: TableSpec, program: Bytes, isMapped?: (address: number) => b
       const content = sections[name];
       return content && { bytes: { size: content.length, read: (o, l) => content.subarray(o, o + l) }, address: 0 };
     },
-    isMapped,
+    isMapped: options.isMapped,
   });
 }
 
@@ -153,7 +161,7 @@ describe("a line table", () => {
   it("drops sequences of code that is not in the program", () => {
     const sequence = (address: number) => bytes().add(setAddress(address), special(0, 9)).u8(2, 8).add(endSequence());
     const both = bytes().add(sequence(0), sequence(0x1000));
-    const dwarf = open({ version: 4 }, both, (address) => address >= 0x1000);
+    const dwarf = open({ version: 4 }, both, { isMapped: (address) => address >= 0x1000 });
     assert.match(at(dwarf, 4), /no line information/);
     const found = dwarf.addressesOf("a.c", 10);
     assert.deepEqual(found.ok && found.value.addresses.map((a) => a.address), [0x1000]);
@@ -241,6 +249,46 @@ describe("a line of a file", () => {
     assert.deepEqual(names("other.c"), []);
     const found = dwarf.addressesOf("other.c", 1);
     assert.match(found.ok ? "" : found.reason, /no code comes from other\.c/);
+  });
+});
+
+describe("a breakpoint on a function", () => {
+  const program = (second: Bytes, options: { attributes?: Attribute[]; children?: Entry[] } = {}) => {
+    const rows = bytes().add(setAddress(0x1000), special(0, 9), second, special(4, 1), endSequence());
+    const f = entry(
+      Tag.subprogram,
+      [
+        [At.name, Form.string, "f"],
+        [At.low_pc, Form.addr, 0x1000],
+        [At.high_pc, Form.data4, 0x20],
+      ],
+      options.children,
+    );
+    return open({ version: 4 }, rows, { attributes: options.attributes, children: [f] });
+  };
+  const stop = (dwarf: Dwarf) => dwarf.functionBreakpoints("f").map((p) => p.address);
+
+  it("is at its second row, behind the prologue", () => {
+    const dwarf = program(special(6, 1));
+    assert.deepEqual(stop(dwarf), [0x1006]);
+    const line = dwarf.addressesOf("a.c", 10);
+    assert.deepEqual(line.ok && line.value.addresses.map((a) => [a.start, a.address]), [[0x1000, 0x1006]]);
+  });
+
+  it("is at the row that the compiler marked", () => {
+    assert.deepEqual(stop(program(bytes().add(special(3, 0)).u8(10).add(special(5, 1)))), [0x1008]);
+  });
+
+  it("is at the entry if the second row is there too", () => {
+    assert.deepEqual(stop(program(special(0, 1))), [0x1000]);
+  });
+
+  it("is at the entry of assembly and of optimised code", () => {
+    assert.deepEqual(stop(program(special(6, 1), { attributes: [[At.language, Form.data2, 0x8001]] })), [0x1000]);
+    const optimised: Attribute[] = [[At.producer, Form.string, "GNU C17 12.2.0 -m32 -O2 -g"]];
+    assert.deepEqual(stop(program(special(6, 1), { attributes: optimised })), [0x1000]);
+    const moving = entry(Tag.variable, [[At.location, Form.sec_offset, 0]]);
+    assert.deepEqual(stop(program(special(6, 1), { children: [moving] })), [0x1000]);
   });
 });
 
