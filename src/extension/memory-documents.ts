@@ -33,6 +33,7 @@ export class MemoryDocuments implements vscode.TextDocumentContentProvider, vsco
       this.changes,
       vscode.workspace.registerTextDocumentContentProvider(MEMORY, this),
       vscode.workspace.registerTextDocumentContentProvider(DISASSEMBLY, this),
+      vscode.workspace.onDidOpenTextDocument((document) => void colour(document)),
       sessions.onDidChange(({ guest, change }) => {
         if (change === "state" && guest === sessions.current && guest.isStopped) {
           this.readAgain();
@@ -112,6 +113,17 @@ export class MemoryDocuments implements vscode.TextDocumentContentProvider, vsco
     })) as { instructions: DisassembledInstruction[] } | undefined;
     return (response?.instructions ?? []).flatMap(instructionLines).join("\n");
   }
+}
+
+/** Listings that the adapter makes (the Switcher has no source file) are assembly too. */
+async function colour(document: vscode.TextDocument): Promise<void> {
+  if (document.uri.scheme === "debug" && document.languageId === "plaintext" && hasAddresses(document.getText())) {
+    await vscode.languages.setTextDocumentLanguage(document, DISASSEMBLY);
+  }
+}
+
+function hasAddresses(text: string): boolean {
+  return /^[0-9A-F]{8} {2}[0-9A-F]{2}/m.test(text.slice(0, 20_000));
 }
 
 function instructionLines(instruction: DisassembledInstruction): string[] {

@@ -31,6 +31,8 @@ export class GuestSession {
   sequenceAtContinue = 0;
   /** VS Code has closed the session. */
   isClosed = false;
+  /** Counts restarts: the trap log of another run is another log. */
+  run = 0;
 
   constructor(
     readonly session: vscode.DebugSession,
@@ -201,6 +203,10 @@ export class Sessions implements vscode.Disposable {
     } else if (command === "restart") {
       guest.ended = undefined;
       guest.killed = undefined;
+      guest.trapLog = undefined;
+      guest.sequenceAtContinue = 0;
+      guest.run++;
+      this.changes.fire({ guest, change: "state" });
     }
   }
 

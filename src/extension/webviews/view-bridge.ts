@@ -115,7 +115,7 @@ function viewSession(guest: GuestSession | undefined): ViewSession | null {
   const state = guest.ended !== undefined || guest.isClosed ? "ended" : guest.isStopped ? "stopped" : "running";
   const reason = guest.ended?.reason ?? guest.killed?.reason;
   return {
-    id: guest.session.id,
+    id: `${guest.session.id} ${guest.run}`,
     name: guest.imageName,
     state,
     stopNumber: guest.stopNumber,
