@@ -16,7 +16,8 @@ import { NameIndex, type NameKind } from "./names";
 import { type DwarfInput, Sections } from "./sections";
 import { type BreakpointLocation, type LineAddresses, SourceLines } from "./source-lines";
 import { Storage } from "./storage";
-import { type EnumType, type Type, TypeTable } from "./types";
+import { baseTypeSpellings, builtInType } from "./type-names";
+import { type EnumType, type Type, TypeTable, VOID } from "./types";
 import type { Die, Unit } from "./unit";
 import { UnitList } from "./unit-list";
 import { type UnwoundFrame, unwind } from "./unwind";
@@ -257,12 +258,24 @@ export class Dwarf {
 
   // ---- types -------------------------------------------------------------------------------------------------------
 
-  /** Types of this name: typedefs and base types, and what is `struct`, `union`, `class` or `enum` of that name. */
+  /**
+   * Types of this name: typedefs and base types, and what is `struct`, `union`, `class` or `enum` of that name. Base types
+   * of C are known in every spelling and even if the program does not use them.
+   */
   typesNamed(name: string): readonly Type[] {
     const keyword = /^(struct|union|class|enum)\s+(.+)$/.exec(name.trim());
-    const dies = this.entriesNamed("type", keyword ? keyword[2] : name.trim());
-    const wanted = keyword ? TAGS_OF_KEYWORD[keyword[1]] : undefined;
-    return dies.filter((die) => !wanted || wanted.includes(die.tag)).map((die) => this.types.ofDie(die));
+    if (keyword) {
+      const wanted = TAGS_OF_KEYWORD[keyword[1]];
+      const dies = this.entriesNamed("type", keyword[2]).filter((die) => wanted.includes(die.tag));
+      return dies.map((die) => this.types.ofDie(die));
+    }
+    if (name.trim() === "void") return [VOID];
+    for (const spelling of baseTypeSpellings(name)) {
+      const dies = this.entriesNamed("type", spelling);
+      if (dies.length > 0) return dies.map((die) => this.types.ofDie(die));
+    }
+    const builtIn = builtInType(name);
+    return builtIn ? [builtIn] : [];
   }
 
   /** Enumerators of this name. */

@@ -3,7 +3,7 @@
 // The name grows from the inside out, so that `pointer to array of 3 int` comes out as
 // `int (*)[3]`, and a declaration is the same spelling around a name. C11, section 6.7.7.
 
-import { type QualifiedType, type StructType, sizeOf, type Type } from "./types";
+import { type BaseEncoding, BaseType, type QualifiedType, type StructType, sizeOf, type Type } from "./types";
 
 const MAX_DEPTH = 32;
 const MARKS = { pointer: "*", reference: "&", "rvalue-reference": "&&", "member-pointer": "::*" } as const;
@@ -86,4 +86,57 @@ export function structDefinition(type: StructType): string {
   });
   const head = type.name === undefined ? type.keyword : `${type.keyword} ${type.name}`;
   return `${head} {\n${lines.join("\n")}${lines.length > 0 ? "\n" : ""}}`;
+}
+
+/** The base types of C on the i386, by their shortest spelling: size, and whether signed. */
+const BUILT_IN: Readonly<Record<string, readonly [number, BaseEncoding, boolean]>> = {
+  char: [1, "char", true],
+  "signed char": [1, "char", true],
+  "unsigned char": [1, "char", false],
+  short: [2, "signed", true],
+  "unsigned short": [2, "unsigned", false],
+  int: [4, "signed", true],
+  "unsigned int": [4, "unsigned", false],
+  long: [4, "signed", true],
+  "unsigned long": [4, "unsigned", false],
+  "long long": [8, "signed", true],
+  "unsigned long long": [8, "unsigned", false],
+  float: [4, "float", true],
+  double: [8, "float", true],
+  "long double": [12, "float", true],
+  _Bool: [1, "boolean", false],
+  bool: [1, "boolean", false],
+};
+
+/** Brings a base type's words into one order: `long unsigned int`, `unsigned long int` and `unsigned long` are one type. */
+export function canonicalBaseName(name: string): string {
+  const words = name.trim().split(/\s+/);
+  const known = new Set(["signed", "unsigned", "short", "long", "int", "char", "double", "float"]);
+  if (!words.every((w) => known.has(w))) return words.join(" ");
+  const count = (word: string) => words.filter((w) => w === word).length;
+  const core = count("char") ? "char" : count("double") ? "double" : count("float") ? "float" : "";
+  const size = count("short")
+    ? "short"
+    : Array(Math.min(2, count("long")))
+        .fill("long")
+        .join(" ");
+  const sign = count("unsigned") ? "unsigned" : core === "char" && count("signed") ? "signed" : "";
+  const parts = [sign, size, core].filter((p) => p !== "");
+  return size === "" && core === "" ? [...parts, "int"].join(" ") : parts.join(" ");
+}
+
+/** The spellings that compilers use for a base type; the name itself first. */
+export function baseTypeSpellings(name: string): readonly string[] {
+  const canonical = canonicalBaseName(name);
+  const unsigned = canonical.startsWith("unsigned ") ? "unsigned " : "";
+  const rest = canonical.slice(unsigned.length);
+  const isInteger = rest === "short" || rest === "long" || rest === "long long";
+  return [...new Set([name.trim(), canonical, ...(isInteger ? [`${rest} ${unsigned}int`, `${canonical} int`] : [])])];
+}
+
+/** A base type of C that a program need not use to be known. */
+export function builtInType(name: string): BaseType | undefined {
+  const canonical = canonicalBaseName(name);
+  const known = Object.hasOwn(BUILT_IN, canonical) ? BUILT_IN[canonical] : undefined;
+  return known && new BaseType(canonical, ...known);
 }

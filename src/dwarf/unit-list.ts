@@ -37,6 +37,12 @@ export class UnitList {
       for (const header of this.readHeaders(section)) units.push(new Unit(header, this, units.length));
     }
     this.units = units;
+    const split = units.find((unit) => unit.header.type === UnitType.skeleton);
+    if (split) {
+      const reason =
+        "functions and variables are in separate .dwo files, which are not read: build without -gsplit-dwarf";
+      report(new DwarfError(reason, split.header.section, split.offset));
+    }
   }
 
   /** The unit around an offset of .debug_info. */

@@ -82,6 +82,35 @@ describe("a type's name", () => {
   });
 });
 
+describe("a base type", () => {
+  it("is found in every spelling, and is known if the program does not use it", () => {
+    const gcc = program([entry(Tag.base_type, [name("long unsigned int"), size(4), [At.encoding, Form.data1, 7]])]);
+    const clang = program([entry(Tag.base_type, [name("unsigned long"), size(4), [At.encoding, Form.data1, 7]])]);
+    for (const spelling of ["unsigned long", "long unsigned int", "unsigned long int", " unsigned   long "]) {
+      assert.equal(typeName(gcc.typesNamed(spelling)[0]), "long unsigned int", spelling);
+      assert.equal(typeName(clang.typesNamed(spelling)[0]), "unsigned long", spelling);
+    }
+    const sizes = ["short", "signed char", "long long unsigned int", "unsigned", "long double", "bool", "signed"].map(
+      (n) => {
+        const [t] = gcc.typesNamed(n).map(stripped);
+        return t.kind === "base" ? [t.name, t.byteSize, t.isSigned] : [];
+      },
+    );
+    assert.deepEqual(sizes, [
+      ["short", 2, true],
+      ["signed char", 1, true],
+      ["unsigned long long", 8, false],
+      ["unsigned int", 4, false],
+      ["long double", 12, true],
+      ["bool", 1, false],
+      ["int", 4, true],
+    ]);
+    assert.deepEqual(gcc.typesNamed("fish"), []);
+    assert.deepEqual(gcc.typesNamed("toString"), []);
+    assert.equal(typeName(gcc.typesNamed("void")[0]), "void");
+  });
+});
+
 describe("a structure", () => {
   const members = (version: number, ...list: Attribute[][]) => {
     const struct = labelled(

@@ -170,6 +170,11 @@ describe("units", () => {
     assert.match(alone.ok ? "" : alone.reason, /^no line information: .*version 6 is not supported$/);
   });
 
+  it("whose details are in other files say so", () => {
+    const { problems } = listOf(buildInfo(named("a", { version: 5, type: UnitType.skeleton })));
+    assert.match(problems[0], /separate \.dwo files.*-gsplit-dwarf/);
+  });
+
   it("that are cut short are left out", () => {
     const whole = buildInfo(named("a"), named("b"));
     const cut = { ...whole, ".debug_info": whole[".debug_info"].subarray(0, -1) };
