@@ -6,70 +6,76 @@
 import { type BaseEncoding, BaseType, type QualifiedType, type StructType, sizeOf, type Type } from "./types";
 
 const MAX_DEPTH = 32;
+const MAX_STEPS = 300;
 const MARKS = { pointer: "*", reference: "&", "rvalue-reference": "&&", "member-pointer": "::*" } as const;
 
 /** `char *[4]`, `int (*)(void)`, `const struct page *`. */
 export function typeName(type: Type): string {
-  return spell(type, "", 0);
+  return new Speller().spell(type, "", 0);
 }
 
 /** A declaration of `name`: `int (*handler)(struct registers *)`. */
 export function declarationOf(type: Type, name: string): string {
-  return spell(type, name, 0);
+  return new Speller().spell(type, name, 0);
 }
 
-function spell(type: Type, inner: string, depth: number): string {
-  if (depth > MAX_DEPTH) return joined("...", inner);
-  switch (type.kind) {
-    case "base":
-    case "typedef":
-    case "void":
-      return joined(type.name, inner);
-    case "unknown":
-      return joined(type.name ?? "<unknown type>", inner);
-    case "struct":
-    case "enum": {
-      const keyword = type.kind === "struct" ? type.keyword : "enum";
-      return joined(type.name === undefined ? `${keyword} {...}` : `${keyword} ${type.name}`, inner);
-    }
-    case "pointer": {
-      if (type.name !== undefined) return joined(type.name, inner);
-      const mark = MARKS[type.flavour];
-      const { target } = type;
-      const needsParentheses = target.kind === "array" || target.kind === "function";
-      return spell(target, needsParentheses ? `(${mark}${inner})` : `${mark}${inner}`, depth + 1);
-    }
-    case "qualified":
-      return spellQualified(type, inner, depth);
-    case "array": {
-      const bound = type.count ?? "";
-      return spell(type.element, `${inner}[${bound}]`, depth + 1);
-    }
-    case "function": {
-      const parameters = type.parameters.map((p) => spell(p, "", depth + 1));
-      if (type.isVariadic) parameters.push("...");
-      const list = parameters.length > 0 ? parameters.join(", ") : type.isPrototyped ? "void" : "";
-      return spell(type.returnType, `${inner}(${list})`, depth + 1);
-    }
-  }
-}
+/** One spelling; the steps are counted because types may refer to each other in circles, and fan out on the way. */
+class Speller {
+  private left = MAX_STEPS;
 
-/** Qualifiers of a pointer stand behind its star, those of any other type in front of it. */
-function spellQualified(type: QualifiedType, inner: string, depth: number): string {
-  const qualifiers = new Set<string>();
-  let target: Type = type;
-  for (let i = 0; i < MAX_DEPTH && target.kind === "qualified"; i++) {
-    if (target.qualifier !== "") qualifiers.add(target.qualifier);
-    target = target.target;
+  spell(type: Type, inner: string, depth: number): string {
+    if (depth > MAX_DEPTH || --this.left < 0) return joined("...", inner);
+    switch (type.kind) {
+      case "base":
+      case "typedef":
+      case "void":
+        return joined(type.name, inner);
+      case "unknown":
+        return joined(type.name ?? "<unknown type>", inner);
+      case "struct":
+      case "enum": {
+        const keyword = type.kind === "struct" ? type.keyword : "enum";
+        return joined(type.name === undefined ? `${keyword} {...}` : `${keyword} ${type.name}`, inner);
+      }
+      case "pointer": {
+        if (type.name !== undefined) return joined(type.name, inner);
+        const mark = MARKS[type.flavour];
+        const { target } = type;
+        const needsParentheses = target.kind === "array" || target.kind === "function";
+        return this.spell(target, needsParentheses ? `(${mark}${inner})` : `${mark}${inner}`, depth + 1);
+      }
+      case "qualified":
+        return this.spellQualified(type, inner, depth);
+      case "array": {
+        const bound = type.count ?? "";
+        return this.spell(type.element, `${inner}[${bound}]`, depth + 1);
+      }
+      case "function": {
+        const parameters = type.parameters.map((p) => this.spell(p, "", depth + 1));
+        if (type.isVariadic) parameters.push("...");
+        const list = parameters.length > 0 ? parameters.join(", ") : type.isPrototyped ? "void" : "";
+        return this.spell(type.returnType, `${inner}(${list})`, depth + 1);
+      }
+    }
   }
-  if (target.kind === "qualified") return joined("...", inner);
-  const list = [...qualifiers].sort().join(" ");
-  if (list === "") return spell(target, inner, depth + 1);
-  if (target.kind === "pointer" && target.name === undefined) {
-    const behindStar = inner === "" || inner.startsWith("*") ? ` ${list}${inner}` : ` ${list} ${inner}`;
-    return spell(target, behindStar, depth + 1);
+
+  /** Qualifiers of a pointer stand behind its star, those of any other type in front of it. */
+  private spellQualified(type: QualifiedType, inner: string, depth: number): string {
+    const qualifiers = new Set<string>();
+    let target: Type = type;
+    for (let i = 0; i < MAX_DEPTH && target.kind === "qualified"; i++) {
+      if (target.qualifier !== "") qualifiers.add(target.qualifier);
+      target = target.target;
+    }
+    if (target.kind === "qualified") return joined("...", inner);
+    const list = [...qualifiers].sort().join(" ");
+    if (list === "") return this.spell(target, inner, depth + 1);
+    if (target.kind === "pointer" && target.name === undefined) {
+      const behindStar = inner === "" || inner.startsWith("*") ? ` ${list}${inner}` : ` ${list} ${inner}`;
+      return this.spell(target, behindStar, depth + 1);
+    }
+    return `${list} ${this.spell(target, inner, depth + 1)}`;
   }
-  return `${list} ${spell(target, inner, depth + 1)}`;
 }
 
 function joined(name: string, inner: string): string {

@@ -111,19 +111,40 @@ export class TypedefType {
 export class StructType {
   readonly kind = "struct";
   private held: readonly Member[] | undefined;
+  /** The definition of what is only declared here; undefined until it was looked for, then null if there is none. */
+  private definition: StructType | null | undefined;
 
   constructor(
     readonly keyword: "struct" | "union" | "class",
     readonly name: string | undefined,
-    readonly byteSize: number | undefined,
-    /** Declared only: its members are not known here. */
-    readonly isDeclaration: boolean,
+    private readonly ownSize: number | undefined,
     private readonly readMembers: () => readonly Member[],
+    /** For a declaration: finds the definition. That may take long, so it is put off until members or size are asked for. */
+    private readonly findDefinition?: () => StructType | undefined,
   ) {}
 
+  /** Whether it is only declared, and nobody has looked for its definition yet. */
+  get isPending(): boolean {
+    return this.findDefinition !== undefined && this.definition === undefined;
+  }
+
+  /** Declared only: nothing in the program defines it. */
+  get isIncomplete(): boolean {
+    return this.findDefinition !== undefined && !this.resolve();
+  }
+
+  get byteSize(): number | undefined {
+    return this.resolve()?.byteSize ?? this.ownSize;
+  }
+
   get members(): readonly Member[] {
-    this.held ??= this.readMembers();
+    this.held ??= this.resolve()?.members ?? this.readMembers();
     return this.held;
+  }
+
+  private resolve(): StructType | undefined {
+    if (this.definition === undefined) this.definition = this.findDefinition?.() ?? null;
+    return this.definition ?? undefined;
   }
 }
 
@@ -354,13 +375,20 @@ export class TypeTable {
   }
 
   private struct(die: Die, keyword: StructType["keyword"]): Type {
-    const isDeclaration = die.flag(At.declaration);
-    if (isDeclaration) {
-      const definition = die.has(At.signature) ? die.reference(At.signature) : this.definitionOf(die);
-      if (definition && definition.key !== die.key && !definition.flag(At.declaration)) return this.ofDie(definition);
-    }
     const name = die.text(At.name) === undefined ? undefined : die.qualifiedName;
-    return new StructType(keyword, name, die.number(At.byte_size), isDeclaration, () => this.members(die));
+    const size = die.number(At.byte_size);
+    const members = () => this.members(die);
+    if (!die.flag(At.declaration)) return new StructType(keyword, name, size, members);
+    return new StructType(keyword, name, size, members, () => {
+      const [definition] = this.guarded(() => [this.defined(die)]);
+      return definition?.kind === "struct" ? definition : undefined;
+    });
+  }
+
+  /** The type that defines what an entry only declares. */
+  private defined(declaration: Die): Type | undefined {
+    const die = declaration.has(At.signature) ? declaration.reference(At.signature) : this.definitionOf(declaration);
+    return die && die.key !== declaration.key && !die.flag(At.declaration) ? this.ofDie(die) : undefined;
   }
 
   private members(die: Die): Member[] {
@@ -427,10 +455,8 @@ export class TypeTable {
   }
 
   private enumeration(die: Die): Type {
-    if (die.flag(At.declaration)) {
-      const definition = die.has(At.signature) ? die.reference(At.signature) : this.definitionOf(die);
-      if (definition && definition.key !== die.key && !definition.flag(At.declaration)) return this.ofDie(definition);
-    }
+    const definition = die.flag(At.declaration) ? this.defined(die) : undefined;
+    if (definition) return definition;
     const read = () => this.guarded(() => readEnumerators(die));
     const underlying = die.has(At.type) ? stripped(this.typeOf(die)) : undefined;
     const size = die.number(At.byte_size) ?? underlying?.byteSize ?? 4;

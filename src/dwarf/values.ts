@@ -39,6 +39,8 @@ const PREVIEW_MEMBERS = 8;
 const PREVIEW_ELEMENTS = 16;
 const PREVIEW_LENGTH = 200;
 const DEFAULT_PAGE = 1000;
+/** Anonymous members that are looked into for a name. */
+const MAX_SEARCHED = 1000;
 /** Bytes of text fetched at once; a string stops at the end of what can be read. */
 const TEXT_CHUNK = 32;
 
@@ -169,15 +171,16 @@ export class ValueNode {
 
   /** The member of this name of a structure, union or class; anonymous ones are searched too. */
   member(name: string): ValueNode | undefined {
+    let left = MAX_SEARCHED;
     const search = (node: ValueNode, depth: number): ValueNode | undefined => {
       const t = stripped(node.type);
       if (t.kind !== "struct" || depth > 8) return undefined;
-      const all = node.memberNodes(t, node.storage, `${grouped(this.expression)}.`, 0, t.members.length);
+      const nodeOf = (index: number) => node.memberNodes(t, node.storage, `${grouped(this.expression)}.`, index, 1)[0];
       const index = t.members.findIndex((m) => m.name === name && !m.isInheritance);
-      if (index >= 0) return all[index];
+      if (index >= 0) return nodeOf(index);
       for (const [i, m] of t.members.entries()) {
-        if (m.name !== undefined && !m.isInheritance) continue;
-        const hit = search(all[i], depth + 1);
+        if ((m.name !== undefined && !m.isInheritance) || --left < 0) continue;
+        const hit = search(nodeOf(i), depth + 1);
         if (hit) return hit;
       }
       return undefined;
@@ -288,7 +291,7 @@ export class ValueNode {
   }
 
   private previewStruct(t: StructType, depth: number): string {
-    if (t.isDeclaration && t.members.length === 0) return "<incomplete type>";
+    if (t.isIncomplete) return "<incomplete type>";
     if (t.members.length === 0) return "{}";
     if (depth >= PREVIEW_DEPTH) return "{...}";
     const parts: string[] = [];
@@ -375,7 +378,8 @@ export class ValueNode {
 
   private pointedChildCount(t: PointerType): number {
     const target = stripped(t.target);
-    return target.kind === "struct" ? target.members.length : 1;
+    // A definition that has to be looked for first is looked for when somebody opens the pointer.
+    return target.kind === "struct" && !target.isPending ? target.members.length : 1;
   }
 
   private pointedNodes(t: PointerType): ValueNode[] {

@@ -70,6 +70,16 @@ describe("a type's name", () => {
     assert.equal(declarationOf(typeOf("p", [handler, pointer("p", "f")]), "on_trap"), "void (*on_trap)(int, ...)");
   });
 
+  it("has an end even if the type has none", () => {
+    const f = labelled(
+      "f",
+      Tag.subroutine_type,
+      [[At.prototyped, Form.flag_present]],
+      [entry(Tag.formal_parameter, [type("p")]), entry(Tag.formal_parameter, [type("p")])],
+    );
+    assert.ok(spelled("p", f, pointer("p", "f")).length < 5000);
+  });
+
   it("tells structures, classes, enumerations and references", () => {
     assert.equal(spelled("s", labelled("s", Tag.structure_type, [name("page")])), "struct page");
     assert.equal(spelled("s", labelled("s", Tag.structure_type, [])), "struct {...}");
@@ -214,7 +224,11 @@ describe("a structure", () => {
         { root: entry(Tag.compile_unit, [], [decoy, defined]) },
       ),
     );
-    assert.equal(stripped(dwarf.globalsNamed("v")[0].type).byteSize, 24);
+    const t = stripped(dwarf.globalsNamed("v")[0].type);
+    assert.equal(t.kind === "struct" && t.isPending, true, "it is looked for when it is needed, and not before");
+    assert.equal(typeName(t), "struct far");
+    assert.equal(t.byteSize, 24);
+    assert.equal(t.kind === "struct" && t.isPending, false);
     assert.equal(dwarf.typesNamed("union far").length, 1);
     assert.equal(dwarf.typesNamed("far").length, 2);
   });

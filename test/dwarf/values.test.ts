@@ -42,9 +42,7 @@ const FLAGS = new EnumType("flags", 4, false, () => [
 const pointerTo = (target: Type) => new PointerType(4, "pointer", () => target);
 const arrayOf = (element: Type, count?: number) => new ArrayType(() => element, count, 0, undefined, false);
 const struct = (name: string, size: number, members: (Partial<Member> & { type: Type })[]) =>
-  new StructType("struct", name, size, false, () =>
-    members.map((m) => ({ byteOffset: 0, isInheritance: false, ...m })),
-  );
+  new StructType("struct", name, size, () => members.map((m) => ({ byteOffset: 0, isInheritance: false, ...m })));
 
 const BASE = 0x1000;
 const REGISTERS: Record<number, number> = { 0: 0x11223344, 3: 0x55667788 };
@@ -210,7 +208,7 @@ describe("a value's children", () => {
   });
 
   it("reach through anonymous members by name", () => {
-    const inner = new StructType("union", undefined, 4, false, () => [
+    const inner = new StructType("union", undefined, 4, () => [
       { name: "number", type: INT, byteOffset: 0, isInheritance: false },
       { name: "letter", type: CHAR, byteOffset: 0, isInheritance: false },
     ]);
