@@ -23,9 +23,7 @@ const { values } = parseArgs({
     engines: { type: "string", default: "interpreter,v86-nojit" },
     only: {
       type: "string",
-      default: WORKLOADS.filter((name) => name !== "x87")
-        .concat(KERNEL_WORKLOADS)
-        .join(","),
+      default: WORKLOADS.concat(KERNEL_WORKLOADS).join(","),
     },
     json: { type: "string" },
   },
@@ -58,7 +56,8 @@ function measure(engine: string): Map<string, Sample> {
     if (!match) continue;
     const [, time, word, name, a, b] = match;
     if (word === "BEGIN") begun = Number(time);
-    else if (word === "END") samples.set(name, { seconds: (Number(time) - begun) / Number(b), checksum: a });
+    else if (word === "END")
+      samples.set(name, { seconds: Math.max(Number(time) - begun, 1e-4) / Number(b), checksum: a });
     else if (word === "FAIL") throw new Error(`${engine}: ${line}`);
   }
   if (samples.size === 0) throw new Error(`${engine} measured nothing: ${child.stderr}`);
