@@ -129,7 +129,7 @@ export class StructType {
   }
 
   /** Declared only: nothing in the program defines it. */
-  get isIncomplete(): boolean {
+  get isDeclaration(): boolean {
     return this.findDefinition !== undefined && !this.resolve();
   }
 

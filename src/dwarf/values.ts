@@ -291,7 +291,7 @@ export class ValueNode {
   }
 
   private previewStruct(t: StructType, depth: number): string {
-    if (t.isIncomplete) return "<incomplete type>";
+    if (t.isDeclaration) return "<incomplete type>";
     if (t.members.length === 0) return "{}";
     if (depth >= PREVIEW_DEPTH) return "{...}";
     const parts: string[] = [];
