@@ -3,6 +3,7 @@
  * frame. Trap conditions put the trap's own names (`vector`, `cr2`, `arg1`) in front of all these.
  */
 import {
+  ArrayType,
   type FrameContext,
   FunctionType,
   I386_REGISTERS,
@@ -35,7 +36,18 @@ const CODE = new FunctionType(
   false,
   false,
 );
-const UNTYPED: Readonly<Record<number, Type>> = { 1: UNSIGNED_CHAR, 2: UNSIGNED_SHORT, 8: UNSIGNED_LONG_LONG };
+const UNTYPED: Readonly<Record<number, Type>> = {
+  1: UNSIGNED_CHAR,
+  2: UNSIGNED_SHORT,
+  4: UNSIGNED,
+  8: UNSIGNED_LONG_LONG,
+};
+
+/** What is known of data without debug information is its size. */
+function untyped(size: number): Type {
+  return UNTYPED[size] ?? (size === 0 ? UNSIGNED : new ArrayType(() => UNSIGNED_CHAR, size, 0, undefined, false));
+}
+
 const MAX_SUGGESTIONS_FROM = 100_000;
 
 /** Names in a frame; without one, those that mean something everywhere. */
@@ -174,7 +186,7 @@ export class FrameScope implements Scope {
       const [fn] = image.dwarf.functionsNamed(name);
       if (fn !== undefined) return this.values.memory(CODE, fn.entry, name);
     }
-    const type = symbol.type === "object" ? (UNTYPED[symbol.size] ?? UNSIGNED) : CODE;
+    const type = symbol.type === "object" ? untyped(symbol.size) : CODE;
     return this.values.memory(type, symbol.address, name);
   }
 

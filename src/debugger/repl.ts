@@ -211,7 +211,7 @@ function info(dbg: Debugger, rest: string, scope: FrameScope): string {
         .groups.flatMap(({ rows }) => rows)
         .filter(({ name }) => argument === "" || name.toLowerCase() === argument.replace(/^\$/, "").toLowerCase())
         .map((row) =>
-          `${row.name.padEnd(18)} ${row.wide ?? hex(row.value, Math.max(1, row.bits / 4))}  ${row.location?.symbol ? placeText(row.location).slice(9) : (row.meaning ?? "")}`.trimEnd(),
+          `${row.name.padEnd(18)} ${row.wide !== undefined ? groupDigits(Number(`0x${row.wide}`)) : hex(row.value, Math.max(1, row.bits / 4))}  ${row.location?.symbol ? placeText(row.location).slice(9) : (row.meaning ?? "")}`.trimEnd(),
         )
         .join("\n");
     case "gdt":

@@ -184,7 +184,9 @@ export class StackWalker {
       const next = new Map(saved);
       next.set(EIP, returnAddress);
       const eipSlot = savedAt.get(EIP);
-      if (isSignalFrame && eipSlot !== undefined) return this.throughTrapFrame(eipSlot, next, savedAt, ring);
+      // Not every assembler can mark a trap handler's frame as such in .debug_frame, so the frame itself is looked at.
+      if (eipSlot !== undefined && (isSignalFrame || this.isTrapFrame(eipSlot)))
+        return this.throughTrapFrame(eipSlot, next, savedAt, ring);
       return returnAddress === 0 ? undefined : { registers: next, savedAt, ring, isTrap: false };
     }
     return (

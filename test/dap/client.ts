@@ -28,7 +28,10 @@ export class Client {
   output = "";
 
   constructor(files: ConstructorParameters<typeof Session>[1]["files"] | null = nodeFiles) {
-    this.session = new Session((message) => this.receive(message as Any), { scheduler: new NodeScheduler(), ...(files === null ? {} : { files }) });
+    this.session = new Session((message) => this.receive(message as Any), {
+      scheduler: new NodeScheduler(),
+      ...(files === null ? {} : { files }),
+    });
   }
 
   /** The whole response. */
@@ -62,8 +65,18 @@ export class Client {
   }
 
   /** Up to the guest's start: `configure` may set breakpoints. Gives the first stop or end. */
-  async launch(name: string, attributes: Any = {}, configure: (client: Client) => Promise<unknown> = async () => {}): Promise<Any> {
-    await this.request("initialize", { adapterID: "ring1", linesStartAt1: true, columnsStartAt1: true, supportsInvalidatedEvent: true, supportsMemoryEvent: true });
+  async launch(
+    name: string,
+    attributes: Any = {},
+    configure: (client: Client) => Promise<unknown> = async () => {},
+  ): Promise<Any> {
+    await this.request("initialize", {
+      adapterID: "ring1",
+      linesStartAt1: true,
+      columnsStartAt1: true,
+      supportsInvalidatedEvent: true,
+      supportsMemoryEvent: true,
+    });
     const initialized = this.wait("initialized");
     await this.request("launch", { program: guest(name), ...attributes });
     await initialized;

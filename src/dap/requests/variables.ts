@@ -11,6 +11,7 @@ import {
   memoryReference,
   parseExpression,
   runLine,
+  sentence,
   setValue,
   splitForm,
   type TreeNode,
@@ -102,14 +103,24 @@ export function evaluate(state: AdapterState, args: DebugProtocol.EvaluateArgume
   if (args.context === "repl") return evaluateLine(state, args, scope);
   const { text, form: given } = splitForm(args.expression);
   const form = given === "natural" ? state.form(args.format) : given;
-  return describeResult(state, text, resultOf(text, scope), scope, form);
+  return describeResult(state, text, readable(resultOf(text, scope)), scope, form);
+}
+
+/** A number in memory that cannot be read is a mistake in the expression; a variable that is optimized out is not. */
+function readable(value: Value): Value {
+  const { number, storage, byteSize } = value.node;
+  if (storage.location.kind === "memory" && byteSize !== undefined && byteSize <= 8) {
+    const bytes = storage.read(byteSize);
+    if (!bytes.ok && !number.ok) throw new UserError(sentence(bytes.reason));
+  }
+  return value;
 }
 
 function evaluateLine(state: AdapterState, args: DebugProtocol.EvaluateArguments, scope: FrameScope) {
   if (args.expression.trim() === "") return { result: "", variablesReference: 0 };
   const result = runLine(state.dbg, args.expression, scope);
   if ("text" in result) return { result: result.text, variablesReference: 0 };
-  return describeResult(state, splitForm(args.expression).text, result.value, scope, result.form);
+  return describeResult(state, splitForm(args.expression).text, readable(result.value), scope, result.form);
 }
 
 function describeResult(state: AdapterState, text: string, value: Value, scope: FrameScope, form: Form) {

@@ -141,11 +141,11 @@ function isSame(a: Descriptor, b: Descriptor): boolean {
 function meaningsOf(vm: VirtualMachineInterface): Readonly<Record<string, string | undefined>> {
   const state = vm.state();
   const { cpu } = vm.machine;
-  const names = (bitmap: number): string =>
-    state.interrupts
-      .filter(({ irq }) => bitmap & (1 << irq))
-      .map(({ irq, name }) => name || `IRQ ${irq}`)
-      .join(", ") || "none";
+  const names = (bitmap: number): string => {
+    if (bitmap === -1 || bitmap === 0xffffffff) return "all";
+    const set = state.interrupts.filter(({ irq }) => bitmap & (1 << irq));
+    return set.map(({ irq, name }) => (name === "" || name === "unused" ? `IRQ ${irq}` : name)).join(", ") || "none";
+  };
   const isOn = (state.irqEnabled & 0x200) !== 0;
   return {
     eflags: setBits("EFLAGS", vm.world === "switcher" ? cpu.eflags : vm.guestRegisters().eflags),
