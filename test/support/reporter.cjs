@@ -40,6 +40,9 @@ class SuiteReporter extends Base {
         suites.set(name, { passed: 0, failed: 0, pending: 0, ms: 0 });
       }
       const entry = suites.get(name);
+      if (process.env.RING1_TIMES !== undefined) {
+        Base.consoleLog(`    ${test.duration ?? 0} ms  ${test.title}`);
+      }
       const kind = test.isPending() ? "pending" : test.state === "failed" ? "failed" : "passed";
       entry[kind] += 1;
       entry.ms += test.duration ?? 0;

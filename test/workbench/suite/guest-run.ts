@@ -44,7 +44,11 @@ export async function lineOf(file: string, text: string): Promise<number> {
 
 /** Ends every session that a test left, and removes all breakpoints. */
 export async function cleanUp(): Promise<void> {
-  await vscode.debug.stopDebugging();
+  try {
+    await vscode.debug.stopDebugging();
+  } catch {
+    // A session that is ending by itself at this moment: VS Code calls that cancelled.
+  }
   vscode.debug.removeBreakpoints(vscode.debug.breakpoints);
 }
 
@@ -57,6 +61,8 @@ export class GuestRun {
     readonly session: vscode.DebugSession | undefined,
     /** What `startDebugging` answered. */
     readonly started: boolean,
+    /** What VS Code would have shown in a dialog, had it not known that this is a test. */
+    readonly dialog: string | undefined,
   ) {}
 
   /** Starts a session of type ring1 and returns when VS Code says that it has started, or that it has not. */
@@ -77,8 +83,14 @@ export class GuestRun {
     });
     try {
       const configuration = { type: "ring1", request: "launch", name, ...launch };
-      const started = await vscode.debug.startDebugging(vscode.workspace.workspaceFolders?.[0], configuration, options);
-      const run = new GuestRun(session, started);
+      let dialog: string | undefined;
+      const started = await vscode.debug
+        .startDebugging(vscode.workspace.workspaceFolders?.[0], configuration, options)
+        .then(undefined, (error: Error) => {
+          dialog = error.message;
+          return false;
+        });
+      const run = new GuestRun(session, started, dialog);
       deliver = (message) => run.receive(message);
       kept.forEach(deliver);
       return run;
@@ -156,11 +168,11 @@ export class GuestRun {
     return ended;
   }
 
-  /** The error of the first request that failed. */
+  /** The error of the first request that failed, or else what VS Code said. */
   firstFailure(): string | undefined {
     const failed = this.messages.find(({ type, success }) => type === "response" && success === false);
     const body = failed?.body as DebugProtocol.ErrorResponse["body"] | undefined;
-    return failed && (body?.error?.format ?? failed.message);
+    return failed === undefined ? this.dialog : (body?.error?.format ?? failed.message);
   }
 
   /** All that the guest wrote to its console. */
@@ -197,8 +209,9 @@ export class GuestRun {
     return (await this.dap<DebugProtocol.StackTraceResponse["body"]>("stackTrace", { threadId })).stackFrames;
   }
 
+  /** The frame that VS Code selects: the first that has code (before it may be the host's, which has none). */
   async top(): Promise<DebugProtocol.StackFrame> {
-    const [frame] = await this.frames();
+    const frame = (await this.frames()).find(({ instructionPointerReference }) => instructionPointerReference);
     assert.ok(frame !== undefined, "the stack has a frame");
     return frame;
   }

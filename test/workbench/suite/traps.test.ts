@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "mocha";
 import { cleanUp, GuestRun, sample } from "./guest-run";
 
-const PAUSE_WITHIN_MS = 50;
+/** The adapter promises 50 ms, tested over stdio; here VS Code's own work and that of other programs comes on top. */
+const PAUSE_WITHIN_MS = 1000;
 
 describe("traps in VS Code", () => {
   afterEach(cleanUp);
@@ -46,8 +47,7 @@ describe("traps in VS Code", () => {
     await run.go("pause");
     const answeredMs = performance.now() - started;
     await run.untilStopped("pause");
-    // Twice the promise, because a `threads` request comes first and the computer may be busy with other tests.
-    assert.ok(answeredMs < 2 * PAUSE_WITHIN_MS, `${answeredMs.toFixed(0)} ms`);
+    assert.ok(answeredMs < PAUSE_WITHIN_MS, `${answeredMs.toFixed(0)} ms`);
     assert.ok((await run.frames()).length > 0);
   });
 
