@@ -127,6 +127,8 @@ describe("the link to the worker", () => {
     const { link, port, toWorker, toClient, request, respond, event, isDisposed } = linked();
     port.onMessage?.(event("ring1/ended", { cause: "poweredOff" }));
     port.onMessage?.(event("terminated"));
+    link.fromClient(request(4, "terminate"));
+    assert.equal((toClient.at(-1) as ProtocolResponse).request_seq, 4);
     link.fromClient(request(5, "disconnect"));
     assert.equal((toClient.at(-1) as ProtocolResponse).request_seq, 5);
     assert.deepEqual(toWorker, []);

@@ -67,8 +67,8 @@ export class AdapterLink {
       this.answer(request.seq, request.command, isEnd ? {} : { error: this.failure });
       return;
     }
-    if (request.command === "disconnect" && this.ended) {
-      this.closed = true;
+    if (this.ended && (request.command === "disconnect" || request.command === "terminate")) {
+      this.closed ||= request.command === "disconnect";
       this.answer(request.seq, request.command, {});
       return;
     }
