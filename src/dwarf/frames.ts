@@ -51,7 +51,9 @@ export class Frames {
     if (given !== undefined) return given;
     const row = attempt(() => {
       const row = this.cfi.rowAt(frame.pc);
-      return row ? found(row) : refused("no call frame information covers this address");
+      return row
+        ? found(row)
+        : refused("no call frame information covers this address (a linker script may discard .eh_frame)");
     });
     return row.ok ? cfaOf(row.value, frame) : { reason: row.reason };
   }

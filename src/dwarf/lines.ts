@@ -2,7 +2,7 @@
 //
 // A unit's line program is run when an address in it is looked up, or a line in one of its files. Files are known by
 // number: the same path in many units is one SourceFile. Where several rows stand at one address the last counts, and
-// among those the last that begins a statement.
+// among those of its file the last that begins a statement.
 
 import { FormatError } from "../base";
 import { At } from "./constants";
@@ -149,6 +149,8 @@ export class Lines {
     }
     const last = low - 1;
     for (let i = last; i >= sequence.first && rows.addresses[i] === rows.addresses[last]; i--) {
+      // A statement of another file is an inlined call that came to nothing: the code is the last row's.
+      if (rows.files[i] !== rows.files[last]) break;
       if (rows.flags[i] & RowFlag.isStmt && rows.lines[i] !== 0) return i;
     }
     return last;

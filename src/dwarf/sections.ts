@@ -23,7 +23,8 @@ export interface DwarfInput {
 }
 
 export class Sections {
-  private readonly sources = new Map<string, DwarfSection | undefined>();
+  /** A section that could not be read is remembered by its error: trying again may cost as much as the first time. */
+  private readonly sources = new Map<string, DwarfSection | FormatError | undefined>();
   private readonly whole = new Map<string, Uint8Array>();
 
   constructor(private readonly input: DwarfInput) {}
@@ -35,12 +36,10 @@ export class Sections {
 
   /** Throws a FormatError if the section exists but cannot be read. */
   get(name: string): DwarfSection | undefined {
-    if (!this.sources.has(name)) this.sources.set(name, this.input.section(name));
-    return this.sources.get(name);
-  }
-
-  size(name: string): number {
-    return this.get(name)?.bytes.size ?? 0;
+    if (!this.sources.has(name)) this.sources.set(name, this.fetch(name));
+    const section = this.sources.get(name);
+    if (section instanceof FormatError) throw section;
+    return section;
   }
 
   /** The whole section; empty if there is none. */
@@ -71,6 +70,15 @@ export class Sections {
   isMapped(address: number): boolean {
     return this.input.isMapped?.(address) ?? true;
   }
+
+  private fetch(name: string): DwarfSection | FormatError | undefined {
+    try {
+      return this.input.section(name);
+    } catch (error) {
+      if (error instanceof FormatError) return error;
+      throw error;
+    }
+  }
 }
 
 /** The debug sections of an ELF file, old-style compressed ones (.zdebug_*) included. */
@@ -93,9 +101,4 @@ export function memorySections(sections: Readonly<Record<string, Uint8Array>>): 
       return bytes && { bytes: new MemorySource(bytes), address: 0 };
     },
   };
-}
-
-/** Whether an error tells of bad data, as opposed to a mistake of ours. */
-export function isBadData(error: unknown): error is FormatError {
-  return error instanceof FormatError;
 }

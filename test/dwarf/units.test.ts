@@ -1,6 +1,7 @@
 // Units, entries and attribute values: every form, every header, references across units, and damage.
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
+import { FormatError } from "../../src/base";
 import { openDwarf, stripped, typeName } from "../../src/dwarf";
 import { memorySections, Sections } from "../../src/dwarf/sections";
 import { UnitList } from "../../src/dwarf/unit-list";
@@ -275,6 +276,22 @@ describe("units", () => {
     assert.match(dwarf.valueOf(dwarf.globalsNamed("constant")[0], frame).text, /defined by itself/);
     assert.equal(typeName(dwarf.typesNamed("loop")[0]), "loop");
     assert.ok(typeName(dwarf.globalsNamed("constant")[0].type).length < 200);
+  });
+
+  it("in a section that cannot be read give its reason, and it is tried once", () => {
+    let tries = 0;
+    const dwarf = openDwarf({
+      section: (name) => {
+        if (name !== ".debug_info") return undefined;
+        tries++;
+        throw new FormatError("its compressed bytes cannot be read", name, 0);
+      },
+    });
+    for (let i = 0; i < 3; i++) {
+      const line = dwarf.lineAt(i);
+      assert.match(line.ok ? "" : line.reason, /^no line information: .*compressed bytes cannot be read$/);
+    }
+    assert.equal(tries, 1);
   });
 
   it("may be absent: every question has an answer", () => {
