@@ -29,6 +29,9 @@ export const ExitRequest = { OUTSIDE: 1, INSIDE: 2 } as const;
 
 const HAS_ERROR_CODE = (1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 17);
 
+/** Deliveries in a row, without a retired instruction between them, that take no time. */
+const FREE_DELIVERIES = 16;
+
 export abstract class RunLoop implements Engine {
   abstract readonly name: EngineName;
   interceptDelivery: ((pending: PendingDelivery) => boolean) | null = null;
@@ -44,6 +47,8 @@ export abstract class RunLoop implements Engine {
   protected abstract execute(budget: number, ignoreBreakpoint: boolean): Executed;
   /** Instructions retired by the last execute(), also when it threw. */
   protected retired = 0;
+
+  private deliveriesInARow = 0;
 
   /** INT n ran: it has cleared TF, so no single-step trap follows it. SDM Vol. 3, 17.3.1.4. */
   private wasInterrupt = false;
@@ -78,12 +83,14 @@ export abstract class RunLoop implements Engine {
         } finally {
           left -= this.retired;
           cpu.retiredBefore += this.retired;
+          if (this.retired > 0) this.deliveriesInARow = 0;
         }
         if (executed === "breakpoint") return { kind: "breakpoint" };
         ignoreBreakpoint = false;
         if (executed === "fault") {
           const exit = this.handleFault(this.takeFault());
           if (exit) return exit;
+          left -= this.timeOfDelivery(left);
           continue;
         }
         const holdsTrapOff = this.wasInterrupt || cpu.u32[L.INTERRUPT_SHADOW >> 2] === L.Shadow.STACK;
@@ -92,8 +99,19 @@ export abstract class RunLoop implements Engine {
         ignoreBreakpoint = false;
         const exit = this.handle(error);
         if (exit) return exit;
+        left -= this.timeOfDelivery(left);
       }
     }
+  }
+
+  /**
+   * Handlers whose first instruction faults again could go on for ever without retiring anything, and no limit or timer would ever
+   * come: after some deliveries in a row, each further one takes an instruction's time.
+   */
+  private timeOfDelivery(left: number): number {
+    if (++this.deliveriesInARow <= FREE_DELIVERIES || left === 0) return 0;
+    this.cpu.retiredBefore++;
+    return 1;
   }
 
   /** Wraps a memory access fault recorded in FAULT_* into an exception object and clears it. */
