@@ -213,7 +213,7 @@ function isOptimized(fn: Die): boolean {
 }
 
 /** The inlined subroutines around an address in a function, outermost first. */
-export function inlinedAt(fn: Die, address: number): { die: Die; ranges: AddressRange[] }[] {
+function inlinedAt(fn: Die, address: number): { die: Die; ranges: AddressRange[] }[] {
   const chain: { die: Die; ranges: AddressRange[] }[] = [];
   for (const die of blocksAt(fn, address)) {
     if (die.tag === Tag.inlined_subroutine) chain.push({ die, ranges: rangesOf(die) });
@@ -222,7 +222,7 @@ export function inlinedAt(fn: Die, address: number): { die: Die; ranges: Address
 }
 
 /** The lexical blocks and inlined subroutines around an address in a function, outermost first. */
-export function blocksAt(fn: Die, address: number): Die[] {
+function blocksAt(fn: Die, address: number): Die[] {
   const chain: Die[] = [];
   let die: Die | undefined = fn;
   while (die && chain.length < MAX_INLINE_DEPTH) {

@@ -36,7 +36,7 @@ export class Sections {
 
   /** Throws a FormatError if the section exists but cannot be read. */
   get(name: string): DwarfSection | undefined {
-    if (!this.sources.has(name)) this.sources.set(name, this.fetch(name));
+    if (!this.sources.has(name)) this.sources.set(name, this.load(name));
     const section = this.sources.get(name);
     if (section instanceof FormatError) throw section;
     return section;
@@ -71,7 +71,7 @@ export class Sections {
     return this.input.isMapped?.(address) ?? true;
   }
 
-  private fetch(name: string): DwarfSection | FormatError | undefined {
+  private load(name: string): DwarfSection | FormatError | undefined {
     try {
       return this.input.section(name);
     } catch (error) {

@@ -115,7 +115,7 @@ const BUILT_IN: Readonly<Record<string, readonly [number, BaseEncoding, boolean]
 };
 
 /** Brings a base type's words into one order: `long unsigned int`, `unsigned long int` and `unsigned long` are one type. */
-export function canonicalBaseName(name: string): string {
+function canonicalBaseName(name: string): string {
   const words = name.trim().split(/\s+/);
   const known = new Set(["signed", "unsigned", "short", "long", "int", "char", "double", "float"]);
   if (!words.every((w) => known.has(w))) return words.join(" ");

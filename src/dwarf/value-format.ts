@@ -43,7 +43,7 @@ export function hexadecimal(value: bigint, bits: number): string {
   return `0x${value.toString(16).padStart(Math.ceil(bits / 4), "0")}`;
 }
 
-export function formatAddress(address: number): string {
+function formatAddress(address: number): string {
   return `0x${address.toString(16).padStart(8, "0")}`;
 }
 
@@ -130,7 +130,7 @@ function charLiteral(code: number, size: number): string {
 }
 
 /** The shortest text that reads back as the same number. */
-export function formatFloat(bytes: Uint8Array, size: number): string {
+function formatFloat(bytes: Uint8Array, size: number): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (size === 8) return numberText(view.getFloat64(0, true));
   if (size === 4) {

@@ -18,7 +18,6 @@ export const ET_EXEC = 2;
 export const ET_DYN = 3;
 
 export const PT_LOAD = 1;
-export const PT_NOTE = 4;
 export const PF_X = 1;
 export const PF_W = 2;
 export const PF_R = 4;
@@ -26,7 +25,6 @@ export const PF_R = 4;
 export const SHT_SYMTAB = 2;
 export const SHT_NOBITS = 8;
 export const SHT_DYNSYM = 11;
-export const SHF_WRITE = 1;
 export const SHF_ALLOC = 2;
 export const SHF_EXECINSTR = 4;
 export const SHF_COMPRESSED = 0x800;
