@@ -1,8 +1,8 @@
 /*
  * Shapes that several custom requests share. Conventions and the list of all requests: custom-requests.ts.
  *
- * Locations, worlds and bit fields: what registers, tables and the trap log have in common. Types only; nothing here says
- * how a view lays them out.
+ * Locations, worlds and bit fields: what registers, tables and the trap log have in common. Types only; nothing here
+ * says how a view lays them out.
  */
 
 /** Whose instructions: ring 3, ring 1, the Switcher in ring 0, the host (TypeScript, no instructions of its own). */

@@ -1,6 +1,7 @@
 /*
- * Bodies of the custom requests about tables and registers: ring1/registers, gdt, idt, pageTables, translate. Everything
- * the guest defines is there twice, as the guest wrote it and as the CPU sees it, with the reason for each difference.
+ * Bodies of the custom requests about tables and registers: ring1/registers, gdt, idt, pageTables, translate.
+ * Everything the guest defines is there twice, as the guest wrote it and as the CPU sees it, with the reason for each
+ * difference.
  *
  * Conventions and the list of all requests: custom-requests.ts. Intel SDM Vol. 3, chapters 2 to 6.
  */
@@ -19,8 +20,8 @@ export interface RegistersResponse {
 }
 
 /**
- * Groups come in this order; those that the machine does not have are left out. `believes` holds what the guest believes
- * beside what is: virtual IF, CR2, CR3, TS, kernel stack.
+ * Groups come in this order; those that the machine does not have are left out. `believes` holds what the guest
+ * believes beside what is: virtual IF, CR2, CR3, TS, kernel stack.
  */
 export type RegisterGroupId =
   | "general"
@@ -171,8 +172,8 @@ export interface Gate {
 /**
  * What happens when the vector fires in the guest: `direct` the CPU enters the guest's handler without the host;
  * `reflected` the host is entered and delivers it; `host` the host handles it and may reflect it (6, 7, 13, 14);
- * `hypercall` vector 31; `interrupt` a virtual interrupt that the host injects; `swallowed` the guest never learns of it;
- * `kills` no handler, the guest dies; `refused` INT n faults with #GP because of the gate's DPL.
+ * `hypercall` vector 31; `interrupt` a virtual interrupt that the host injects; `swallowed` the guest never learns of
+ * it; `kills` no handler, the guest dies; `refused` INT n faults with #GP because of the gate's DPL.
  */
 export type TrapDelivery =
   | "direct"
@@ -346,8 +347,8 @@ export interface AccessOutcome {
   ring: 1 | 3;
   access: "read" | "write" | "execute";
   /**
-   * `allowed` at once; `demandPaged` traps once, the host fills the shadow, then it is allowed; `faults` the guest gets a
-   * page fault; `kills` the guest dies.
+   * `allowed` at once; `demandPaged` traps once, the host fills the shadow, then it is allowed; `faults` the guest gets
+   * a page fault; `kills` the guest dies.
    */
   result: "allowed" | "demandPaged" | "faults" | "kills";
   /** #PF error code when it traps. */

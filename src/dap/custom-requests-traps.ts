@@ -1,7 +1,7 @@
 /*
- * Bodies of the custom requests about what happens between the guest and the host: ring1/trapLog, trapDetails, trapLines,
- * hypervisor. The log is a bounded ring that can hold a million entries, so a view asks for pages, counts and a histogram,
- * never for everything.
+ * Bodies of the custom requests about what happens between the guest and the host: ring1/trapLog, trapDetails,
+ * trapLines, hypervisor. The log is a bounded ring that can hold a million entries, so a view asks for pages, counts
+ * and a histogram, never for everything.
  *
  * Conventions and the list of all requests: custom-requests.ts.
  */
@@ -54,9 +54,9 @@ export type TrapFilterTerm = { not?: boolean } & (
 
 /**
  * `ring1/trapLog`. Rows that match the filter are numbered by ordinals: the first row that matched when the filter was
- * first used has some ordinal, each later one the next. While the filter stays the same an ordinal always means the same
- * row, also when old rows leave the ring, so a view can page and follow without jumping. Without a filter, ordinal =
- * sequence number.
+ * first used has some ordinal, each later one the next. While the filter stays the same an ordinal always means the
+ * same row, also when old rows leave the ring, so a view can page and follow without jumping. Without a filter, ordinal
+ * = sequence number.
  */
 export interface TrapLogArguments {
   filter?: TrapFilterTerm[];

@@ -36,7 +36,8 @@ export type * from "./custom-requests-common";
 export type * from "./custom-requests-tables";
 export type * from "./custom-requests-traps";
 
-// --------------------------------------------------------------------------------------------------------------- launch
+// ---------------------------------------------------------------------------------------------------------------
+// launch
 
 /** What launch.json holds for type `ring1`. The extension has resolved variables and made paths absolute. */
 export interface LaunchAttributes {
@@ -154,7 +155,9 @@ export interface TrapLogChangedBody {
   lastSequence: number;
 }
 
-/** `ring1/killed`: the host kills the guest. With the "before the guest is killed" filter a `stopped` event comes too. */
+/**
+ * `ring1/killed`: the host kills the guest. With the "before the guest is killed" filter a `stopped` event comes too.
+ */
 export interface KilledBody {
   /** The kill text, as lguest writes it. */
   reason: string;

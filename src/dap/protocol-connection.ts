@@ -53,8 +53,12 @@ export class ProtocolConnection {
 
   /** Asks the client. Rejects with the client's message. */
   request(command: string, args: unknown): Promise<unknown> {
-    const seq = this.post({ type: "request", command, arguments: args } as Omit<DebugProtocol.Request, "seq">);
-    return new Promise((resolve, reject) => this.waiting.set(seq, { resolve, reject }));
+    const seq = this.seq++;
+    return new Promise((resolve, reject) => {
+      // The answer may come before send() returns.
+      this.waiting.set(seq, { resolve, reject });
+      this.send({ seq, type: "request", command, arguments: args } as DebugProtocol.Request);
+    });
   }
 
   /** Does something after the response to the request that is being handled has gone out. */
@@ -80,9 +84,7 @@ export class ProtocolConnection {
     } as Omit<DebugProtocol.Response, "seq">);
   }
 
-  private post(message: Omit<DebugProtocol.ProtocolMessage, "seq">): number {
-    const seq = this.seq++;
-    this.send({ seq, ...message });
-    return seq;
+  private post(message: Omit<DebugProtocol.ProtocolMessage, "seq">): void {
+    this.send({ seq: this.seq++, ...message });
   }
 }

@@ -1,7 +1,7 @@
 /*
- * What the extension and its webviews say to each other, in both directions. A webview never talks to the engine: it asks
- * the extension for a custom request and gets the adapter's answer; the extension tells it when there is something new.
- * Types only, next to the requests that they carry.
+ * What the extension and its webviews say to each other, in both directions. A webview never talks to the engine: it
+ * asks the extension for a custom request and gets the adapter's answer; the extension tells it when there is something
+ * new. Types only, next to the requests that they carry.
  */
 
 import type { CustomRequestName, TrapLogChangedBody } from "./custom-requests";

@@ -53,8 +53,8 @@ export class Stepper {
         return this.run.stepMachine() ?? STEP;
       return this.machineLine();
     }
-    const first = await this.leaveHost();
-    if (first !== undefined) return first;
+    const acted = await this.hostActs("in");
+    if (acted !== undefined) return acted;
     if (granularity === "instruction" || this.lineHere() === undefined)
       return (await this.guestInstruction()).stop ?? STEP;
     return this.line("in");
@@ -62,8 +62,8 @@ export class Stepper {
 
   async stepOver(granularity: Granularity, through: StepThrough): Promise<Stop> {
     if (through === "machine" && !this.isGuest) return this.overMachineInstruction();
-    const first = await this.leaveHost();
-    if (first !== undefined) return first;
+    const acted = await this.hostActs("over");
+    if (acted !== undefined) return acted;
     if (granularity === "instruction" || this.lineHere() === undefined)
       return (await this.overInstruction()).stop ?? STEP;
     return this.line("over");
@@ -201,6 +201,23 @@ export class Stepper {
     if (stop !== undefined || code.flow !== "call") return stop ?? STEP;
     const address = pc + code.bytes.length;
     return (await this.run.runUntil([{ address, isReached: () => cpu.reg(4) >= esp }])) ?? STEP;
+  }
+
+  /**
+   * From a stop before the host acts: it acts. Where that leads elsewhere (a handler, behind an emulated instruction) was the step; a
+   * handler that is stepped over is run first. Undefined when the guest is where it was.
+   */
+  private async hostActs(kind: "in" | "over"): Promise<Stop | undefined> {
+    if (this.isGuest) return undefined;
+    const newest = this.log.lastSequence - 1;
+    const before = this.where();
+    const code = this.disassembler.at(before.pc);
+    const stop = await this.leaveHost();
+    if (stop !== undefined) return stop;
+    if (this.where().pc === before.pc) return undefined;
+    if (kind === "in" || !this.enteredHandlerSince(newest, before.pc)) return STEP;
+    const targets = [before.pc, before.pc + code.bytes.length];
+    return (await this.run.runUntil(targets.map((address) => this.target(address, before)))) ?? STEP;
   }
 
   /** Runs the host and the Switcher until the guest is about to go on. */
