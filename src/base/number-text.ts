@@ -1,11 +1,13 @@
 // Numbers as people read them, the same in every view: addresses are eight hexadecimal digits, counts have thin
-// separators (48 211 903), large figures are short where there is little room (48.2 M). Nothing here depends on a locale,
-// so texts are equal on every computer and tests can compare them.
+// separators (48 211 903), large figures are short where there is little room (48.2 M). Nothing here depends on a
+// locale, so texts are equal on every computer and tests can compare them.
 
 /** Narrow no-break space: separates groups of three digits and never breaks a line. */
 export const THIN_SPACE = "\u202f";
 
-/** Upper-case hexadecimal digits without prefix, at least `digits` of them. Negative numbers count as unsigned 32 bits. */
+/**
+ * Upper-case hexadecimal digits without prefix, at least `digits` of them. Negative numbers count as unsigned 32 bits.
+ */
 export function hex(value: number, digits = 8): string {
   return (value < 0 ? value >>> 0 : value).toString(16).toUpperCase().padStart(digits, "0");
 }

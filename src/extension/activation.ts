@@ -1,6 +1,6 @@
 /*
- * Everything the extension registers, in one list. The desktop (index.ts) and the browser (web.ts) differ only in how they
- * start the worker that runs the engine. Nothing is read or started before a person asks for it.
+ * Everything the extension registers, in one list. The desktop (index.ts) and the browser (web.ts) differ only in how
+ * they start the worker that runs the engine. Nothing is read or started before a person asks for it.
  *
  * Read next: sessions.ts, from which everything else hears of guests.
  */

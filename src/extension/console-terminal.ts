@@ -1,7 +1,7 @@
 /*
- * The guest's console as a terminal: what the guest writes appears there (early console and device in one), what is typed
- * goes to the guest, raw, as a serial line would. Its end is announced with the reason and the exit status, and what was
- * said stays readable.
+ * The guest's console as a terminal: what the guest writes appears there (early console and device in one), what is
+ * typed goes to the guest, raw, as a serial line would. Its end is announced with the reason and the exit status, and
+ * what was said stays readable.
  */
 
 import * as vscode from "vscode";

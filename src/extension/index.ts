@@ -1,6 +1,6 @@
 /*
- * Entry of the extension on the desktop: the engine runs in a Node worker thread. In a browser web.ts is the entry. What
- * is registered is in activation.ts.
+ * Entry of the extension on the desktop: the engine runs in a Node worker thread. In a browser web.ts is the entry.
+ * What is registered is in activation.ts.
  */
 
 import * as vscode from "vscode";

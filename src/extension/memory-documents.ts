@@ -1,7 +1,7 @@
 /*
- * Memory and code as read-only documents: `ring1-memory:` a hex dump, `ring1-disassembly:` a listing, both of the current
- * guest at an address. They read what DAP offers every client (readMemory, disassemble), follow the guest from stop to
- * stop, and need no other extension.
+ * Memory and code as read-only documents: `ring1-memory:` a hex dump, `ring1-disassembly:` a listing, both of the
+ * current guest at an address. They read what DAP offers every client (readMemory, disassemble), follow the guest from
+ * stop to stop, and need no other extension.
  */
 
 import * as vscode from "vscode";

@@ -1,6 +1,6 @@
 /*
- * The one notification: a guest dies. One sentence and two actions, the chain of frames that led there and the trap log at
- * that entry. Everything else is said in a view, the console or the status bar.
+ * The one notification: a guest dies. One sentence and two actions, the chain of frames that led there and the trap log
+ * at that entry. Everything else is said in a view, the console or the status bar.
  *
  * The machine is still alive when it is stopped before the kill, so both lead to live state.
  */

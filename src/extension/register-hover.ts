@@ -1,6 +1,6 @@
 /*
- * Holding the mouse over a register in assembly evaluates it, as over a variable in C: tells VS Code which part of the line
- * is a register and how the debugger's expressions write it (`%eax` and `eax` are `$eax`).
+ * Holding the mouse over a register in assembly evaluates it, as over a variable in C: tells VS Code which part of the
+ * line is a register and how the debugger's expressions write it (`%eax` and `eax` are `$eax`).
  *
  * Only in assembly: elsewhere `ax` may be anybody's variable.
  */

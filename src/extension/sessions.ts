@@ -1,6 +1,6 @@
 /*
- * What the extension knows of each guest: its debug session, its last status, why it ended. Views, status bar, console and
- * decorations listen here, so that only this file follows debug sessions and custom events.
+ * What the extension knows of each guest: its debug session, its last status, why it ended. Views, status bar, console
+ * and decorations listen here, so that only this file follows debug sessions and custom events.
  *
  * A guest that has ended stays `current` until another starts or it is cleared: its last state can still be asked for.
  */

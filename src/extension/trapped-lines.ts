@@ -1,6 +1,6 @@
 /*
- * Marks at the end of source lines that trapped since the guest last went on: `3 × #PF`. Asked for once a stop; gone when
- * the guest goes on.
+ * Marks at the end of source lines that trapped since the guest last went on: `3 × #PF`. Asked for once a stop; gone
+ * when the guest goes on.
  *
  * The adapter counts by source line, so a run with a million traps costs one short answer.
  */
@@ -8,6 +8,9 @@
 import * as vscode from "vscode";
 import type { TrapLinesResponse } from "../dap";
 import type { Sessions } from "./sessions";
+
+/** Kinds of events written behind a line; the hover has them all. */
+const MAX_EVENTS = 3;
 
 type TrappedLine = TrapLinesResponse["lines"][number];
 
@@ -80,10 +83,11 @@ function isSameFile(path: string, uri: vscode.Uri): boolean {
 }
 
 function decorationOf({ events }: TrappedLine, end: vscode.Position): vscode.DecorationOptions {
-  const text = events.map(({ name, count }) => `${count} × ${name}`).join(", ");
+  const texts = [...events].sort((a, b) => b.count - a.count).map(({ name, count }) => `${count} × ${name}`);
+  const rest = texts.length > MAX_EVENTS ? `, +${texts.length - MAX_EVENTS}` : "";
   return {
     range: new vscode.Range(end, end),
-    renderOptions: { after: { contentText: text } },
-    hoverMessage: vscode.l10n.t("Traps on this line since the guest last went on: {0}", text),
+    renderOptions: { after: { contentText: texts.slice(0, MAX_EVENTS).join(", ") + rest } },
+    hoverMessage: vscode.l10n.t("Traps on this line since the guest last went on: {0}", texts.join(", ")),
   };
 }

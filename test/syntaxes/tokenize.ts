@@ -1,5 +1,6 @@
-// A small TextMate engine, enough for our grammars: `match` with captures, `begin`/`end` with patterns inside, `include` of
-// the repository. It runs on JavaScript's regular expressions, so it also proves that the grammars use nothing exotic.
+// A small TextMate engine, enough for our grammars: `match` with captures, `begin`/`end` with patterns inside,
+// `include` of the repository. It runs on JavaScript's regular expressions, so it also proves that the grammars use
+// nothing exotic.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 

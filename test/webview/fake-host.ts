@@ -1,5 +1,5 @@
-// Stands in for VS Code and the extension inside a page: acquireVsCodeApi answers the page's requests from a fake guest,
-// and `fake` lets a test play the guest. Bundled for the browser and loaded before the page's own script.
+// Stands in for VS Code and the extension inside a page: acquireVsCodeApi answers the page's requests from a fake
+// guest, and `fake` lets a test play the guest. Bundled for the browser and loaded before the page's own script.
 import type { FromView, ToView, ViewSession } from "../../src/dap";
 import { fakeGdt, fakeIdt } from "../extension/fake-tables";
 import { FakeTrapLog } from "../extension/fake-trap-log";

@@ -1,5 +1,5 @@
-// Our pages in a browser without VS Code: bundles a page and the fake host, serves both with the theme's variables and the
-// same content security policy as in VS Code, and waits until the page has drawn.
+// Our pages in a browser without VS Code: bundles a page and the fake host, serves both with the theme's variables and
+// the same content security policy as in VS Code, and waits until the page has drawn.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";

@@ -1,6 +1,6 @@
 /*
- * The middle of the road between VS Code and the worker, without `vscode`, so that it can be tested alone. It passes DAP
- * messages on, and does four things of its own:
+ * The middle of the road between VS Code and the worker, without `vscode`, so that it can be tested alone. It passes
+ * DAP messages on, and does four things of its own:
  *
  *   requests of the views    go to the worker too (`request`), their answers stay here
  *   files                    the worker's `ring1/readFile` is answered from VS Code's file system

@@ -1,9 +1,9 @@
 /*
- * VS Code's end of the adapter: a DebugAdapterInlineImplementation for each session, with a worker of its own. A guest that
- * spins keeps its worker busy and nothing else.
+ * VS Code's end of the adapter: a DebugAdapterInlineImplementation for each session, with a worker of its own. A guest
+ * that spins keeps its worker busy and nothing else.
  *
- * The last session's worker stays after its guest has ended, so that what led there can be read; starting the next guest
- * or clearing the trap log lets it go.
+ * The last session's worker stays after its guest has ended, so that what led there can be read; starting the next
+ * guest or clearing the trap log lets it go.
  */
 
 import * as vscode from "vscode";

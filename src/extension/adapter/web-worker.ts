@@ -1,7 +1,7 @@
 /*
- * The worker in a browser: a Web Worker that runs dist/worker-web.js. The extension's files may lie on another origin than
- * the extension host, and a browser starts workers of its own origin only; so the script is fetched and started from a
- * blob.
+ * The worker in a browser: a Web Worker that runs dist/worker-web.js. The extension's files may lie on another origin
+ * than the extension host, and a browser starts workers of its own origin only; so the script is fetched and started
+ * from a blob.
  */
 
 import type { ProtocolMessage, WorkerPort } from "./worker-port";

@@ -1,6 +1,6 @@
 /*
- * What the extension knows of the worker that runs the engine: messages go in, messages come out, and it can end. On the
- * desktop it is a Node worker thread, in a browser a Web Worker; both carry plain DAP messages (structured clones).
+ * What the extension knows of the worker that runs the engine: messages go in, messages come out, and it can end. On
+ * the desktop it is a Node worker thread, in a browser a Web Worker; both carry plain DAP messages (structured clones).
  *
  * Read next: inline-adapter.ts, which stands between VS Code and this port.
  */

@@ -1,7 +1,7 @@
 /*
  * The commands of the palette, the view titles and the status bar: start a sample, debug a file, translate an address,
- * break on a vector, change how steps go, filter the tables, export the trap log. What needs a guest says so when there is
- * none.
+ * break on a vector, change how steps go, filter the tables, export the trap log. What needs a guest says so when there
+ * is none.
  */
 
 import * as vscode from "vscode";

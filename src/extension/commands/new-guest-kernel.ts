@@ -1,7 +1,7 @@
 /*
- * "New Guest Kernel": a folder that boots at the first F5. It is a sample guest with the library and the headers that all
- * samples share, plus what is in media/template (Makefile, launch.json, tasks.json), in which `{{name}}` becomes the
- * kernel's name. The command line's `ring1 new` reads the same folders.
+ * "New Guest Kernel": a folder that boots at the first F5. It is a sample guest with the library and the headers that
+ * all samples share, plus what is in media/template (Makefile, launch.json, tasks.json), in which `{{name}}` becomes
+ * the kernel's name. The command line's `ring1 new` reads the same folders.
  */
 
 import * as vscode from "vscode";

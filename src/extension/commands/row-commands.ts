@@ -2,7 +2,8 @@
  * What can be done with a row of a view: go to its source, disassembly or memory, translate or copy its address, break
  * there, edit a register. Every command takes the row that the menu was opened on.
  *
- * What goes wrong is said in a notification, in the adapter's words. Which rows have which command: `contextWords` in row.ts.
+ * What goes wrong is said in a notification, in the adapter's words. Which rows have which command: `contextWords` in
+ * row.ts.
  */
 
 import * as vscode from "vscode";

@@ -7,7 +7,9 @@
 const ELF_EXECUTABLE = 2;
 const MACHINE_386 = 3;
 
-/** True for a 32-bit x86 ELF executable and for a Linux bzImage. `head` is at least the first 0x210 bytes, if there are. */
+/**
+ * True for a 32-bit x86 ELF executable and for a Linux bzImage. `head` is at least the first 0x210 bytes, if there are.
+ */
 export function looksLikeGuest(head: Uint8Array): boolean {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   if (head.length >= 52 && view.getUint32(0, false) === 0x7f454c46) {

@@ -1,7 +1,7 @@
 /*
- * launch.json for type `ring1`, checked and made complete, without `vscode`: every complaint names the attribute, says what
- * was found and what to write. Only the shape is looked at here: which values there are, and what fits a machine, is the
- * adapter's to know, and its refusal comes with the same button.
+ * launch.json for type `ring1`, checked and made complete, without `vscode`: every complaint names the attribute, says
+ * what was found and what to write. Only the shape is looked at here: which values there are, and what fits a machine,
+ * is the adapter's to know, and its refusal comes with the same button.
  */
 
 import type { LaunchAttributes } from "../../dap";

@@ -1,7 +1,7 @@
 /*
- * F5: from what a person has (launch.json, an open folder, nothing) to a complete launch configuration. With no launch.json
- * an image of the workspace is taken, or the samples are offered; a mistake in launch.json becomes a sentence that says
- * what to write, with a button that opens the file.
+ * F5: from what a person has (launch.json, an open folder, nothing) to a complete launch configuration. With no
+ * launch.json an image of the workspace is taken, or the samples are offered; a mistake in launch.json becomes a
+ * sentence that says what to write, with a button that opens the file.
  */
 
 import * as vscode from "vscode";

@@ -1,6 +1,6 @@
 /*
- * Descriptors and gates in words, and their bit fields by name: GDT, IDT, segment registers and the table editor say the
- * same about the same bits. Intel SDM Vol. 3, sections 3.4.5, 3.5 and 6.11.
+ * Descriptors and gates in words, and their bit fields by name: GDT, IDT, segment registers and the table editor say
+ * the same about the same bits. Intel SDM Vol. 3, sections 3.4.5, 3.5 and 6.11.
  *
  * Texts only: which descriptors there are comes from the adapter, decoded (custom-requests-tables.ts).
  */

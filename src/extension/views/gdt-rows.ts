@@ -2,7 +2,8 @@
  * The GDT view: "what did I load, what did the hypervisor make of it?" A row per entry that is not empty; runs of empty
  * entries are one row. Where guest and CPU differ the row says how, and opens to both sides and the reason.
  *
- * Which entries are the host's own, and what it changes in others: lguest's rules for segments, told by the adapter in `why`.
+ * Which entries are the host's own, and what it changes in others: lguest's rules for segments, told by the adapter in
+ * `why`.
  */
 
 import { hex } from "../../base";

@@ -1,6 +1,6 @@
 /*
- * The Hypervisor view: "what is the host about to do?" Interrupts that wait and why, the timer, calls in the asynchronous
- * ring, shadow slots, what is copied at the next entry, devices, and the reason of the last exit.
+ * The Hypervisor view: "what is the host about to do?" Interrupts that wait and why, the timer, calls in the
+ * asynchronous ring, shadow slots, what is copied at the next entry, devices, and the reason of the last exit.
  *
  * Rows that wait for something are open from the start; everything else is one line until it is opened.
  */

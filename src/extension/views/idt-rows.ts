@@ -1,7 +1,7 @@
 /*
  * The IDT view: "what will happen when this vector fires?" A row per vector that says something of its own; neighbours
- * that say the same are folded into one range. The word at the end (direct, reflected, guest dies) is the answer, the row
- * opens to the reason and to both sides.
+ * that say the same are folded into one range. The word at the end (direct, reflected, guest dies) is the answer, the
+ * row opens to the reason and to both sides.
  */
 
 import { groupDigits, hex } from "../../base";

@@ -1,7 +1,8 @@
 /*
- * The Page Tables view: "what does this address mean, for the guest and for the CPU?" Regions of equal directory entries,
- * which open to ranges of equal pages; holes are one row, so that the four gigabytes fit a screen. Every row says what the
- * shadow holds, and a walk of one address has a node of its own with each step and what an access would do.
+ * The Page Tables view: "what does this address mean, for the guest and for the CPU?" Regions of equal directory
+ * entries, which open to ranges of equal pages; holes are one row, so that the four gigabytes fit a screen. Every row
+ * says what the shadow holds, and a walk of one address has a node of its own with each step and what an access would
+ * do.
  */
 
 import { groupDigits, hex } from "../../base";

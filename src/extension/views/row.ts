@@ -1,7 +1,7 @@
 /*
- * A row of a tree view as data, without `vscode`: what it says, what it says to a screen reader, and what can be done with
- * it. Each view has a function from an answer of the adapter to rows (`*-rows.ts`), which tests compare as text; one
- * provider (row-tree.ts) shows them all.
+ * A row of a tree view as data, without `vscode`: what it says, what it says to a screen reader, and what can be done
+ * with it. Each view has a function from an answer of the adapter to rows (`*-rows.ts`), which tests compare as text;
+ * one provider (row-tree.ts) shows them all.
  */
 
 import { hex } from "../../base";

@@ -157,7 +157,10 @@ export class Views implements vscode.Disposable {
     }
   }
 
-  /** Keeps this stop's values and answers with those of the stop before, if they were read. Reads of one stop count once. */
+  /**
+   * Keeps this stop's values and answers with those of the stop before, if they were read. Reads of one stop count
+   * once.
+   */
   private remember(stop: number, values: RegisterValues): RegisterValues | undefined {
     const history = this.registerHistory;
     if (history.at(-1)?.stop === stop) {

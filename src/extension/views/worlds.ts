@@ -1,6 +1,6 @@
 /*
- * The four worlds in words and colours, once for all views: ring 3, ring 1, the Switcher in ring 0, the host. The colour is
- * never alone: the word or the icon says it too. The colours themselves are contributed in package.json.
+ * The four worlds in words and colours, once for all views: ring 3, ring 1, the Switcher in ring 0, the host. The
+ * colour is never alone: the word or the icon says it too. The colours themselves are contributed in package.json.
  *
  * The trap log's page has its own short words for the same worlds (row-text.ts there).
  */

@@ -1,6 +1,6 @@
 /*
- * The Trap Log in the panel area: a webview view that lives as long as VS Code keeps it, and a bridge to the current guest.
- * It is kept when hidden, so that a filter and the place in a million rows survive a look at the terminal.
+ * The Trap Log in the panel area: a webview view that lives as long as VS Code keeps it, and a bridge to the current
+ * guest. It is kept when hidden, so that a filter and the place in a million rows survive a look at the terminal.
  *
  * The page is src/webview/trap-log; view-bridge.ts connects it to the current guest.
  */

@@ -1,7 +1,7 @@
 /*
- * One webview and the guest behind it: forwards its requests to the current guest, tells it when there is something new,
- * runs the commands it may give. The page itself is a bundle of src/webview; it may load that script, its style sheet and
- * nothing else.
+ * One webview and the guest behind it: forwards its requests to the current guest, tells it when there is something
+ * new, runs the commands it may give. The page itself is a bundle of src/webview; it may load that script, its style
+ * sheet and nothing else.
  */
 
 import * as vscode from "vscode";

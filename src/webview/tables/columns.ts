@@ -1,6 +1,6 @@
 /*
- * GDT and IDT as tables: which columns there are, what each cell says, how it sorts. A column belongs to the guest's side,
- * to the CPU's, or to neither; a cell of the CPU's side that differs from the guest's is marked.
+ * GDT and IDT as tables: which columns there are, what each cell says, how it sorts. A column belongs to the guest's
+ * side, to the CPU's, or to neither; a cell of the CPU's side that differs from the guest's is marked.
  *
  * A new column is one entry here; index.ts draws whatever there is.
  */

@@ -1,6 +1,6 @@
 /*
- * The GDT or the IDT as a table in an editor: what the guest wrote, what the CPU has, and why they differ. Headers sort,
- * boxes narrow, an address leads to its source. The table is read anew at each stop.
+ * The GDT or the IDT as a table in an editor: what the guest wrote, what the CPU has, and why they differ. Headers
+ * sort, boxes narrow, an address leads to its source. The table is read anew at each stop.
  */
 
 import type { GdtRow, IdtRow, ToView, ViewSession } from "../../dap";

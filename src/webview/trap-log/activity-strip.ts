@@ -1,7 +1,7 @@
 /*
  * The strip above the table: how many entries there were over time, stacked by kind, time being instructions. Dragging
- * narrows the filter to a range. It is a picture beside the table, not instead of it: a screen reader gets one sentence,
- * and the range can be typed into the filter as well.
+ * narrows the filter to a range. It is a picture beside the table, not instead of it: a screen reader gets one
+ * sentence, and the range can be typed into the filter as well.
  */
 
 import { groupDigits, shortCount } from "../../base";

@@ -1,6 +1,7 @@
 /*
- * The pane beside the table: everything about the selected entry. What it was in a sentence, arguments with their units,
- * the error code taken apart, registers then, and links to the source, the table entry and the translation concerned.
+ * The pane beside the table: everything about the selected entry. What it was in a sentence, arguments with their
+ * units, the error code taken apart, registers then, and links to the source, the table entry and the translation
+ * concerned.
  *
  * What the row says is shown at once, the rest when the adapter has answered.
  */

@@ -1,6 +1,6 @@
 /*
- * What the page says when there is no row to show: what the panel is for and the way to a sample when no guest runs, that
- * nothing has happened yet, or that the filter matches nothing and how to lift it.
+ * What the page says when there is no row to show: what the panel is for and the way to a sample when no guest runs,
+ * that nothing has happened yet, or that the filter matches nothing and how to lift it.
  *
  * Each state has one primary action at most.
  */

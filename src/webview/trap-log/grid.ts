@@ -2,8 +2,8 @@
  * The grid: a header and as many row elements as fit the window, moved over a list that may be a million rows long. The
  * rows lie in a layer that sticks to the window; the scroll bar belongs to an empty element of the list's height.
  *
- * One tab stop with arrow keys inside; `aria-activedescendant` names the selected row, `aria-rowcount` and `aria-rowindex`
- * say where it is, as the ARIA grid pattern asks.
+ * One tab stop with arrow keys inside; `aria-activedescendant` names the selected row, `aria-rowcount` and `aria-
+ * rowindex` say where it is, as the ARIA grid pattern asks.
  */
 
 import type { TrapRow } from "../../dap";

@@ -1,7 +1,7 @@
 /*
  * The trap-log page: toolbar, strip, grid and details put together, and the clock that keeps them up to date. While the
- * guest runs the page asks at most ten times a second, with one request for figures and visible rows; when it stops, once;
- * when paused, not at all.
+ * guest runs the page asks at most ten times a second, with one request for figures and visible rows; when it stops,
+ * once; when paused, not at all.
  */
 
 import { groupDigits, percent } from "../../base";

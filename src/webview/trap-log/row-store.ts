@@ -1,7 +1,8 @@
 /*
- * The rows that the page holds of a log that may have a million: pages of 200 around what is in sight, fetched when they
- * come into sight, thrown away when far from it. An ordinal is a row's number in the filtered log (custom-requests.ts);
- * it never changes while the filter stays, so rows can be kept while the log grows and its oldest entries leave.
+ * The rows that the page holds of a log that may have a million: pages of 200 around what is in sight, fetched when
+ * they come into sight, thrown away when far from it. An ordinal is a row's number in the filtered log (custom-
+ * requests.ts); it never changes while the filter stays, so rows can be kept while the log grows and its oldest entries
+ * leave.
  */
 
 import type { CustomRequests, TrapFilterTerm, TrapLogArguments, TrapLogResponse, TrapRow } from "../../dap";

@@ -1,6 +1,6 @@
 /*
- * One entry of the trap log in words: the event with its arguments, where it was, what a screen reader says of it. Colours
- * and words of the kinds are here too, once for rows, strip, menu and details.
+ * One entry of the trap log in words: the event with its arguments, where it was, what a screen reader says of it.
+ * Colours and words of the kinds are here too, once for rows, strip, menu and details.
  *
  * Texts only, no elements: grid.ts and details.ts put them on the page, tests compare them.
  */

@@ -1,7 +1,7 @@
 /*
- * Which rows of a very long list are in sight. Browsers cap the height of an element (Chromium at about 33 million pixels),
- * so above MAX_HEIGHT the scroll bar's pixels stand for more than one pixel of the list each: `virtualTop` is the truth,
- * the scroll bar follows it.
+ * Which rows of a very long list are in sight. Browsers cap the height of an element (Chromium at about 33 million
+ * pixels), so above MAX_HEIGHT the scroll bar's pixels stand for more than one pixel of the list each: `virtualTop` is
+ * the truth, the scroll bar follows it.
  */
 
 /** Height of the element that makes the scroll bar, at most. */
