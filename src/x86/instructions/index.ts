@@ -39,3 +39,6 @@ export const rows: readonly Row[] = [
   ...fpu,
   ...simd,
 ];
+
+/** Rows from here on are x87, MMX and SSE: many, and most kernels never execute one. */
+export const FIRST_FLOATING_ROW = rows.length - fpu.length - simd.length;

@@ -1,15 +1,15 @@
 /**
  * Builds the interpreter: one WebAssembly function per row and form, in modules ("sets") by what the mode makes constant.
  *
- * A set is made when a decoded instruction first needs it: the main set of the flat 32-bit mode at start, those for checked segments,
- * 16-bit addresses or 16-bit stacks only where a guest uses them. All sets fill one function table. Each set has its own copy of three small
+ * A set is made when a decoded instruction first needs it: integer instructions of the flat 32-bit mode at once, those for checked segments,
+ * 16-bit addresses, 16-bit stacks, x87 and SIMD only where a guest uses them. All sets fill one function table. Each set has its own copy of three small
  * functions (record lookup, segment checks), because calls inside a module are several times cheaper than calls between modules.
  */
 import { EMPTY_BLOCK, ModuleWriter, Op } from "../../wasm";
 import type { Cpu } from "../cpu";
 import type { Decoded } from "../decoder";
 import type { Helper } from "../helpers/helper";
-import { type Row, rows } from "../instructions";
+import { FIRST_FLOATING_ROW, type Row, rows } from "../instructions";
 import * as L from "../state-layout";
 import { Mode, Seg } from "../state-layout";
 import { type CoreFunctions, type Form, HANDLER_TYPE, HandlerEmitter, type HandlerMode } from "./handler-emitter";
@@ -28,7 +28,9 @@ export type SlowPaths = Record<string, (...args: number[]) => number>;
 const TABLE_SIZE = 24576;
 const WASM_PAGE = 65536;
 
-type Kind = "main" | "segmented" | "address16";
+/** Flat or default segments with 32-bit addresses; other segments in a flat mode; 16-bit addresses. */
+const Kind = { MAIN: 0, SEGMENTED: 1, ADDRESS16: 2 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
 
 interface HandlerSet {
   /** By rowIndex * 32 + form * 8 + (operandSize == 2) * 4 + repeat. */
@@ -50,7 +52,7 @@ export class HandlerSets {
   readonly figures: BuildFigures = { sets: 0, functions: 0, bytes: 0 };
   private readonly table: WebAssembly.Table;
   private nextIndex: number = PseudoHandler.COUNT;
-  private readonly sets = new Map<string, HandlerSet>();
+  private readonly sets: (HandlerSet | undefined)[] = [];
 
   constructor(
     private readonly cpu: Cpu,
@@ -65,42 +67,40 @@ export class HandlerSets {
   handlerFor(decoded: Decoded, mode: number): Handler {
     const isFlat = (mode & Mode.FLAT) !== 0;
     const isPlainSegment = decoded.segment === Seg.DS || decoded.segment === Seg.SS || decoded.segment === Seg.ES;
-    const kind: Kind = decoded.addressSize === 2 ? "address16" : isFlat && !isPlainSegment ? "segmented" : "main";
+    const kind = decoded.addressSize === 2 ? Kind.ADDRESS16 : isFlat && !isPlainSegment ? Kind.SEGMENTED : Kind.MAIN;
     const isStack32 = (mode & Mode.STACK32) !== 0;
-    const key = `${kind} ${isFlat ? "flat" : "checked"} ${isStack32 ? 32 : 16}`;
-    let set = this.sets.get(key);
-    if (set === undefined) {
-      set = this.buildSet(kind, isFlat, isStack32);
-      this.sets.set(key, set);
-    }
+    const isFloating = decoded.rowIndex >= FIRST_FLOATING_ROW;
+    const key = kind | (isFlat ? 4 : 0) | (isStack32 ? 8 : 0) | (isFloating ? 16 : 0);
+    const set = (this.sets[key] ??= this.buildSet(kind, isFlat, isStack32, isFloating));
     const hasMemory = decoded.modrmIsMemory || hasMemoryOperand(decoded);
     const form: Form = !hasMemory
       ? "reg"
-      : kind !== "main" || !isFlat
+      : kind !== Kind.MAIN || !isFlat
         ? "segmented"
         : decoded.index < 0
           ? "simple"
           : "indexed";
     const handler = set.handlers[slotOf(decoded.rowIndex, form, decoded.operandSize, decoded.repeat)];
     if (handler === undefined)
-      throw new Error(`no handler for ${decoded.row.mnemonic} ${decoded.row.encoding} (${key}, ${form})`);
+      throw new Error(`no handler for ${decoded.row.mnemonic} ${decoded.row.encoding} (set ${key}, ${form})`);
     return handler;
   }
 
-  private buildSet(kind: Kind, isFlat: boolean, isStack32: boolean): HandlerSet {
+  private buildSet(kind: Kind, isFlat: boolean, isStack32: boolean, isFloating: boolean): HandlerSet {
     const module = new ModuleWriter();
     const core = writeCoreFunctions(module);
     const imports = new Map<string, Helper>();
     const mode: HandlerMode = {
       isFlat,
       isStack32,
-      addressSize: kind === "address16" ? 2 : 4,
-      isSegmented: kind === "segmented" || kind === "address16",
+      addressSize: kind === Kind.ADDRESS16 ? 2 : 4,
+      isSegmented: kind !== Kind.MAIN,
     };
-    const forms: readonly Form[] = kind === "main" && isFlat ? ["reg", "simple", "indexed"] : ["reg", "segmented"];
+    const forms: readonly Form[] = kind === Kind.MAIN && isFlat ? ["reg", "simple", "indexed"] : ["reg", "segmented"];
     const handlers: (Handler | undefined)[] = new Array(rows.length * 32);
     const elements: number[] = [];
     rows.forEach((row, rowIndex) => {
+      if (rowIndex >= FIRST_FLOATING_ROW !== isFloating) return;
       for (const form of forms) {
         if (!hasForm(row, form)) continue;
         for (const repeat of row.prefixes === "rep" ? REPEATS : REPEATS.slice(0, 1)) {
