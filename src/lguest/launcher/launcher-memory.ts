@@ -15,6 +15,7 @@ export class LauncherMemory {
   limit: number;
   /** Hard end. */
   readonly max: number;
+  private isUsed = false;
 
   /** @param base host-physical address of guest-physical 0. @param ramBytes guest RAM. */
   constructor(
@@ -29,7 +30,9 @@ export class LauncherMemory {
   /** All zero, no device pages: a new process. */
   clear(): void {
     const { cpu, engine } = this.machine;
-    cpu.u32.fill(0, (L.RAM_BASE + this.base) >> 2, (L.RAM_BASE + this.base + this.max) >> 2);
+    // A new machine's memory is zero already; touching it all would only cost time and memory.
+    if (this.isUsed) cpu.u32.fill(0, (L.RAM_BASE + this.base) >> 2, (L.RAM_BASE + this.base + this.max) >> 2);
+    this.isUsed = true;
     engine.flushCode();
     this.limit = this.ramBytes;
   }
