@@ -8,13 +8,13 @@ import type { Cpu } from "../cpu";
 import type { Emitter, Semantics } from "../emitter/emitter";
 import { condition, setArithmeticFlags } from "../emitter/flags";
 import { fixedWord, mem, type OperandSpec, st } from "../emitter/operands";
-import { Unimplemented } from "../fault";
 import { checkFpu, FpuUse, type Helper, helper } from "../helpers";
 import { fromInteger } from "../helpers/floating-point/soft-float";
 import * as X from "../helpers/floating-point/x87-arithmetic";
 import * as E from "../helpers/floating-point/x87-environment";
 import * as M from "../helpers/floating-point/x87-memory";
 import * as S from "../helpers/floating-point/x87-state";
+import * as T from "../helpers/floating-point/x87-transcendental";
 import { insn, type Row } from "./row";
 
 type OnMemory = (cpu: Cpu, seg: number, offset: number, operandSize: number) => void;
@@ -56,20 +56,6 @@ function stackRow(name: string, encoding: string, operation: OnStack): Row {
 }
 function plainRow(name: string, encoding: string, operation: (cpu: Cpu) => void): Row {
   return insn(name, encoding, [], onStack(`${name} ${encoding}`, operation));
-}
-
-/** Instructions that do not exist here yet: they say so by name. */
-function unimplemented(name: string): Helper {
-  return helper(`unimplemented ${name}`, "continue", () => {
-    throw new Unimplemented(`x87 ${name}`);
-  });
-}
-function unimplementedRow(name: string, encoding: string): Row {
-  const call = unimplemented(name);
-  return insn(name, encoding, [], (e) => {
-    admit(e);
-    e.call(call);
-  });
 }
 
 // -- arithmetic -------------------------------------------------------------------------------------------------------------------
@@ -332,14 +318,14 @@ const functions = [
   plainRow("FSQRT", "D9 FA", X.squareRootOf),
   plainRow("FRNDINT", "D9 FC", X.roundToInteger),
   plainRow("FSCALE", "D9 FD", X.scale),
-  unimplementedRow("F2XM1", "D9 F0"),
-  unimplementedRow("FYL2X", "D9 F1"),
-  unimplementedRow("FPTAN", "D9 F2"),
-  unimplementedRow("FPATAN", "D9 F3"),
-  unimplementedRow("FYL2XP1", "D9 F9"),
-  unimplementedRow("FSINCOS", "D9 FB"),
-  unimplementedRow("FSIN", "D9 FE"),
-  unimplementedRow("FCOS", "D9 FF"),
+  plainRow("F2XM1", "D9 F0", T.twoToXMinus1),
+  plainRow("FYL2X", "D9 F1", T.yLog2X),
+  plainRow("FPTAN", "D9 F2", T.tangentOfStack),
+  plainRow("FPATAN", "D9 F3", T.arcTangentOfStack),
+  plainRow("FYL2XP1", "D9 F9", T.yLog2XPlus1),
+  plainRow("FSINCOS", "D9 FB", T.sineAndCosineOfStack),
+  plainRow("FSIN", "D9 FE", T.sineOfStack),
+  plainRow("FCOS", "D9 FF", T.cosineOfStack),
 ];
 
 // -- control ------------------------------------------------------------------------------------------------------------------------
@@ -380,5 +366,4 @@ const control = [
   insn("FXRSTOR", "NP 0F AE /1", [mem.any], withMemory(E.restoreExtendedState, false)),
 ];
 
-/** Also used by tests to list what is missing. */
 export const fpu: Row[] = [...arithmeticRows(), ...compareRows(), ...moves, ...functions, ...control];

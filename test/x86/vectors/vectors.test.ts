@@ -9,7 +9,7 @@ import { createVectorMachine, type EngineName, parseVectors, runVectors } from "
 /** From out/test/x86/vectors back to the sources, where the data stays. */
 const DATA = join(__dirname, "../../../../test/x86/vectors/data");
 const ENGINES: readonly EngineName[] = ["direct", "interpreter"];
-const INTEGER_GROUPS = [
+const GROUPS = [
   "alu",
   "muldiv",
   "shift",
@@ -28,6 +28,14 @@ const INTEGER_GROUPS = [
   "seg",
   "seg16",
   "decode",
+  "x87",
+  "x87seq",
+  "x87unm",
+  "mmx",
+  "sse",
+  "sse2",
+  "sse3",
+  "sseunm",
 ];
 
 function readGroup(group: string): string {
@@ -38,7 +46,7 @@ for (const engine of ENGINES) {
   describe(`recorded vectors, ${engine} engine`, function () {
     this.timeout(60_000);
     const machine = createVectorMachine(engine);
-    for (const group of INTEGER_GROUPS) {
+    for (const group of GROUPS) {
       it(`does in group ${group} what silicon did`, () => {
         const report = runVectors(parseVectors(readGroup(group)), machine);
         const failures = report.failures.map((f) => `${f.id} ${f.label} [${f.code}]: ${f.differences.join("; ")}`);

@@ -95,12 +95,18 @@ export function stackValue(cpu: Cpu, i: number): Unpacked {
 }
 
 /** ST(i) := ST(i) op b, then pops; `b` undefined: an empty register. */
-export function arithmetic(cpu: Cpu, i: number, b: Unpacked | undefined, operation: Operation, pops = false): void {
+export function arithmetic(
+  cpu: Cpu,
+  i: number,
+  b: Unpacked | undefined,
+  operation: Operation,
+  pops = false,
+  env = environment(cpu),
+): void {
   if (b === undefined || isEmpty(cpu, i)) {
     if (stackFault(cpu, false)) return;
     writeStack(cpu, i, INDEFINITE_80);
   } else {
-    const env = environment(cpu);
     const result = compute(env, stackValue(cpu, i), b, operation);
     if (finish(cpu, env)) return;
     writeStack(cpu, i, result);
@@ -162,9 +168,13 @@ export function compareToFlags(cpu: Cpu, i: number, isQuiet: boolean, pops: bool
 }
 
 /** ST(0) := f(ST(0)). */
-export function unary(cpu: Cpu, operation: (env: FloatEnvironment, a: Unpacked) => bigint): void {
+export function unary(
+  cpu: Cpu,
+  operation: (env: FloatEnvironment, a: Unpacked) => bigint,
+  env = environment(cpu),
+): void {
   const zero = special(Kind.ZERO, false);
-  arithmetic(cpu, 0, isEmpty(cpu, 0) ? undefined : zero, (env, a) => operation(env, a));
+  arithmetic(cpu, 0, isEmpty(cpu, 0) ? undefined : zero, (inner, a) => operation(inner, a), false, env);
 }
 
 export function squareRootOf(cpu: Cpu): void {
