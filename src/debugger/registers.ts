@@ -31,7 +31,7 @@ const HOSTS = "the host sets it at each entry into the guest";
 export class Registers {
   private readonly cells = new Map<string, RegisterCell>();
 
-  constructor(private readonly vm: VirtualMachineInterface) {
+  constructor(readonly vm: VirtualMachineInterface) {
     for (const cell of this.build()) this.cells.set(cell.name, cell);
   }
 

@@ -19,8 +19,9 @@ import {
   type Value,
 } from "./expressions";
 import type { FrameScope } from "./frame-scope";
+import { descriptorText } from "./inspection/descriptors";
 import { fieldsOf } from "./inspection/flag-fields";
-import { rowName } from "./inspection/registers-view";
+import { rowName, segmentState } from "./inspection/registers-view";
 import type { RegisterCell, RegisterGroupId, Registers } from "./registers";
 import type { Symbols } from "./symbols";
 
@@ -172,10 +173,34 @@ function pointerTarget(value: Value): number | undefined {
 function registerNodes(id: RegisterGroupId, scope: FrameScope, registers: Registers, symbols: Symbols): TreeNode[] {
   return registers
     .all()
-    .filter((cell) => cell.group === id || (id === "flags" && cell.group === "flags"))
-    .map((cell) =>
-      registerNode((scope.register(cell.name)?.cell as RegisterCell | undefined) ?? cell, cell, scope, symbols),
-    );
+    .filter((cell) => cell.group === id)
+    .map((base) => {
+      const cell = (scope.register(base.name)?.cell as RegisterCell | undefined) ?? base;
+      const node = registerNode(cell, base, scope, symbols);
+      return id === "segments" ? withHiddenPart(node, base, registers) : node;
+    });
+}
+
+/** A segment register opens to what the processor keeps of its descriptor. */
+function withHiddenPart(node: TreeNode, cell: RegisterCell, registers: Registers): TreeNode {
+  const { selector, hidden, why } = segmentState(registers.vm, cell.name, Number(cell.get()));
+  const rows: [string, string][] = [
+    ["index", String(selector >>> 3)],
+    ["ring", String(selector & 3)],
+    ["base", hexText(BigInt(hidden.base), 32)],
+    ["limit", hexText(BigInt(hidden.limit), 32)],
+    ["descriptor", descriptorText(hidden)],
+    ...(why === undefined ? [] : [["differs", why] satisfies [string, string]]),
+  ];
+  const children = rows.map(([name, text]) => plainNode(name, text));
+  return { ...node, namedChildren: children.length, children: () => children };
+}
+
+function plainNode(name: string, text: string): TreeNode {
+  const set = (): never => {
+    throw readOnly(name, "it follows from the descriptor table");
+  };
+  return { name, text, namedChildren: 0, indexedChildren: 0, isReadOnly: true, children: () => [], set };
 }
 
 function registerNode(cell: RegisterCell, base: RegisterCell, scope: FrameScope, symbols: Symbols): TreeNode {

@@ -30,6 +30,8 @@ export function evaluate(e: Expression, scope: Scope): Value {
   switch (e.kind) {
     case "number":
       return values.integer(e.value, literalType(e.value, e.suffix, e.isDecimal), !e.isDecimal);
+    case "float":
+      return values.float(e.value, v.DOUBLE);
     case "string": {
       const bytes = Uint8Array.from([...e.text, "\0"], (c) => c.charCodeAt(0) & 0xff);
       return values.constant(bytes, arrayOf(v.CHAR, bytes.length));

@@ -34,7 +34,8 @@ export function splitForm(text: string): { text: string; form: Form } {
 export function formatValue(value: Value, form: Form = "natural"): string {
   const { node } = value;
   if (form === "natural") {
-    if (value.cell !== undefined && value.isHex) return hexText(value.cell.get(), (sizeOf(node.type) ?? 4) * 8);
+    if (value.cell !== undefined && value.isHex && stripped(node.type).kind !== "pointer" && node.number.ok)
+      return hexText(value.cell.get(), (sizeOf(node.type) ?? 4) * 8);
     return upperHex(node.text);
   }
   const { kind } = stripped(node.type);

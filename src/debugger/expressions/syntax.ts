@@ -41,6 +41,7 @@ export type BinaryOperator =
 
 export type Expression = { readonly at: number } & (
   | { readonly kind: "number"; readonly value: bigint; readonly suffix: string; readonly isDecimal: boolean }
+  | { readonly kind: "float"; readonly value: number }
   | { readonly kind: "string"; readonly text: string }
   | { readonly kind: "name"; readonly name: string; readonly file?: string }
   | { readonly kind: "register"; readonly name: string }
@@ -169,13 +170,15 @@ class Parser {
     const at = token.at;
     switch (token.kind) {
       case "number":
-        return {
+        return this.postfix({
           kind: "number",
           value: token.value!,
           suffix: token.suffix ?? "",
           isDecimal: token.isDecimal ?? true,
           at,
-        };
+        });
+      case "float":
+        return { kind: "float", value: Number.parseFloat(token.text), at };
       case "string":
         return this.postfix({ kind: "string", text: token.text, at });
       case "file": {

@@ -7,7 +7,7 @@
 import { syntaxError } from "../errors";
 
 export interface Token {
-  readonly kind: "number" | "string" | "name" | "register" | "file" | "operator" | "end";
+  readonly kind: "number" | "float" | "string" | "name" | "register" | "file" | "operator" | "end";
   readonly text: string;
   readonly at: number;
   readonly value?: bigint;
@@ -16,7 +16,7 @@ export interface Token {
 }
 
 const PATTERN =
-  /\s+|(?<file>'[^']+\.[A-Za-z]\w*'(?=\s*::)|[\w./\\-]+\.[A-Za-z]\w*(?=::))|(?<number>0[xX][\da-fA-F]+|0[bB][01]+|\d[\d]*)(?<suffix>[uUlL]*)(?![\w])|(?<character>'(?:\\.[0-7]{0,2}|[^'\\])')|(?<string>"(?:\\.|[^"\\])*")|(?<register>[$%][A-Za-z_]\w*(?:\(\d\))?)|(?<name>[A-Za-z_]\w*(?:\$\w+)*)|(?<operator><<=|>>=|->|::|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%&|^!~<>=?:.()[\],@])/y;
+  /\s+|(?<file>'[^']+\.[A-Za-z]\w*'(?=\s*::)|[\w./\\-]+\.[A-Za-z]\w*(?=::))|(?<float>(?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?[fFlL]?|\d+[eE][-+]?\d+[fFlL]?)|(?<number>0[xX][\da-fA-F]+|0[bB][01]+|\d[\d]*)(?<suffix>[uUlL]*)(?![\w])|(?<character>'(?:\\.[0-7]{0,2}|[^'\\])')|(?<string>"(?:\\.|[^"\\])*")|(?<register>[$%][A-Za-z_]\w*(?:\(\d\))?)|(?<name>[A-Za-z_]\w*(?:\$\w+)*)|(?<operator><<=|>>=|->|::|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%&|^!~<>=?:.()[\],@])/y;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   n: "\n",
@@ -52,8 +52,9 @@ export function tokenize(text: string): Token[] {
 }
 
 function tokenOf(groups: Record<string, string | undefined>, at: number, before: readonly Token[]): Token | undefined {
-  const { number, character, string, register, name, operator, file } = groups;
+  const { number, float, character, string, register, name, operator, file } = groups;
   if (file !== undefined) return { kind: "file", text: file.replace(/^'|'$/g, ""), at };
+  if (float !== undefined) return { kind: "float", text: float, at };
   if (number !== undefined) {
     const isOctal = /^0[0-7]+$/.test(number);
     if (/^0\d/.test(number) && !isOctal) throw syntaxError(`"${number}" is no octal number`, at);

@@ -93,7 +93,13 @@ export class ValueFactory {
     return { node: new ValueNode(expression ?? "", type, storage, this.options, expression) };
   }
   cell(cell: Cell, type: Type, isHex = true): Value {
-    return { ...this.integer(cell.get(), type, isHex), cell };
+    try {
+      return { ...this.integer(cell.get(), type, isHex), cell };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const location = { kind: "unavailable" as const, isOptimizedOut: false, reason: error.message };
+      return { node: this.node(type, new Storage(location, this.source), isHex), cell, isHex };
+    }
   }
   private node(type: Type, storage: Storage, isHex: boolean): ValueNode {
     return new ValueNode("", type, storage, isHex ? { ...this.options, isHex } : this.options);
@@ -106,6 +112,7 @@ export function integerOf(value: Value): bigint {
   const type = stripped(node.type);
   if (type.kind === "array" || type.kind === "function" || type.kind === "void") return BigInt(addressOf(value));
   if (isFloat(type)) return BigInt(Math.trunc(floatOf(value)) || 0);
+  if (value.cell !== undefined) return wrap(value.cell.get(), type);
   const number = node.number;
   if (!number.ok) throw new UserError(sentence(number.reason));
   return number.value;
@@ -124,6 +131,8 @@ export function floatOf(value: Value): number {
 export function addressOf(value: Value): number {
   if (value.cell !== undefined) throw new UserError(`${value.cell.name} has no address.`);
   const { address, storage } = value.node;
+  // The tree spells a bit-field's type with its width.
+  if (/ : \d+$/.test(value.node.typeName)) throw new UserError("A bit-field has no address.");
   if (address !== undefined) return address;
   if (storage.location.kind === "unavailable") throw new UserError(sentence(storage.location.reason));
   throw new UserError("Only something in memory has an address.");

@@ -113,7 +113,8 @@ function row(
   };
 }
 
-function segmentState(vm: VirtualMachineInterface, name: string, selector: number): SegmentState {
+/** A segment register with its hidden part, and the table entry where that differs. */
+export function segmentState(vm: VirtualMachineInterface, name: string, selector: number): SegmentState {
   const entry = selector & 4 ? undefined : vm.gdt().entries[selector >>> 3];
   const table = entry && decodeDescriptor(entry.cpu.low, entry.cpu.high);
   const isLive = vm.world !== "host";
