@@ -1,5 +1,6 @@
 /**
- * `ring1 dap`: the Debug Adapter Protocol server, a program of its own beside this one, on our standard input and output.
+ * `ring1 dap`: the Debug Adapter Protocol server. It is a program of its own beside this one; here it gets our standard input and
+ * output, and its exit status becomes ours.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -1,5 +1,6 @@
 /**
- * Files that a person names, with errors that say which file and what is wrong with it.
+ * Files that a person names: reading and writing them, with errors that say which file it was and what is wrong with it, so that no
+ * other file of the command has to know an errno.
  */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { UsageError } from "./usage";

@@ -1,5 +1,6 @@
 /**
- * Error codes of the host's interface to its launcher, negative as a kernel returns them.
+ * Error codes of the host's interface to its launcher, negative as a kernel returns them. A guest never sees one: it gets killed
+ * instead (kill.ts).
  */
 export const Errno = {
   EPERM: -1,

@@ -1,5 +1,6 @@
 /**
- * The only source of chance: a generator with a seed (xorshift of 32 bits), so that equal seeds give equal runs.
+ * The only source of chance in the hypervisor: a generator with a seed (xorshift of 32 bits), so that equal seeds give equal runs.
+ * Used for the choice of a shadow slot.
  */
 export class Random {
   private state: number;

@@ -1,5 +1,6 @@
 /**
- * Names for addresses in an image, for logs: "kernel_main+0x13". An image without symbols has no names, and that is no error.
+ * Names for addresses in an image, for logs: "kernel_main+0x13". An image without symbols has no names, and that is no error; neither
+ * is one with a broken symbol table.
  */
 import { openElf } from "../../elf";
 
