@@ -111,7 +111,8 @@ export class MemoryDocuments implements vscode.TextDocumentContentProvider, vsco
       instructionCount: INSTRUCTIONS_BEFORE + INSTRUCTIONS_AFTER,
       resolveSymbols: true,
     })) as { instructions: DisassembledInstruction[] } | undefined;
-    return (response?.instructions ?? []).flatMap(instructionLines).join("\n");
+    const instructions = response?.instructions ?? [];
+    return instructions.flatMap((each, index) => instructionLines(each, instructions[index - 1])).join("\n");
   }
 }
 
@@ -126,14 +127,16 @@ function hasAddresses(text: string): boolean {
   return /^[0-9A-F]{8} {2}[0-9A-F]{2}/m.test(text.slice(0, 20_000));
 }
 
-function instructionLines(instruction: DisassembledInstruction): string[] {
+/** One instruction; before it its function's name and its source line, where those are others than just before. */
+function instructionLines(instruction: DisassembledInstruction, before?: DisassembledInstruction): string[] {
   const { symbol, location, line } = instruction;
   const address = hex(Number.parseInt(instruction.address, 16));
   const bytes = (instruction.instructionBytes ?? "").toUpperCase().padEnd(24);
-  const source = location?.name === undefined ? [] : [`; ${location.name}${line === undefined ? "" : `:${line}`}`];
+  const isOther = location?.name !== before?.location?.name || line !== before?.line;
+  const source = location?.name === undefined ? "" : `; ${location.name}${line === undefined ? "" : `:${line}`}`;
   return [
     ...(symbol && !symbol.includes("+") ? ["", `${symbol}:`] : []),
-    ...source,
+    ...(source !== "" && isOther ? [source] : []),
     `${address}  ${bytes}  ${instruction.instruction}`,
   ];
 }

@@ -171,6 +171,7 @@ export class Sessions implements vscode.Disposable {
   private setCurrent(guest: GuestSession | undefined): void {
     if (this.currentGuest !== guest) {
       this.currentGuest = guest;
+      void vscode.commands.executeCommand("setContext", "ring1.hasGuest", guest !== undefined);
       this.currentChanges.fire(guest);
     }
   }
