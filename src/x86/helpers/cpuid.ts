@@ -32,11 +32,11 @@ export const FEATURES: readonly Feature[] = [
   { name: "SEP", register: "edx", bit: 11, isOffered: true },
   { name: "PGE", register: "edx", bit: 13, isOffered: true },
   { name: "CMOV", register: "edx", bit: 15, isOffered: true },
-  { name: "MMX", register: "edx", bit: 23, isOffered: false },
-  { name: "FXSR", register: "edx", bit: 24, isOffered: false },
-  { name: "SSE", register: "edx", bit: 25, isOffered: false },
-  { name: "SSE2", register: "edx", bit: 26, isOffered: false },
-  { name: "SSE3", register: "ecx", bit: 0, isOffered: false },
+  { name: "MMX", register: "edx", bit: 23, isOffered: true },
+  { name: "FXSR", register: "edx", bit: 24, isOffered: true },
+  { name: "SSE", register: "edx", bit: 25, isOffered: true },
+  { name: "SSE2", register: "edx", bit: 26, isOffered: true },
+  { name: "SSE3", register: "ecx", bit: 0, isOffered: true },
 ];
 
 const HIGHEST_BASIC = 1;

@@ -277,7 +277,7 @@ describe("x86/helpers/control", () => {
     assert.deepEqual([highest, text([b, d, c])], [1, "Ring1Machine"]);
     const [signature, , ecx, edx] = ask(1);
     assert.equal((signature >>> 8) & 0xf, 6);
-    assert.deepEqual([ecx & 1, edx & 0x8000, edx & 0x40, edx & 2], [0, 0x8000, 0, 0]);
+    assert.deepEqual([ecx & 1, edx & 0x8000, edx & 0x40, edx & 2], [1, 0x8000, 0, 0]);
     assert.deepEqual(ask(0x12345), ask(1));
     const brand = text([0x80000002, 0x80000003, 0x80000004].flatMap(ask));
     assert.equal(brand.replace(/\0+$/, ""), "Ring 1 i686 processor");
