@@ -38,8 +38,6 @@ export interface Generation {
   readonly kernelAlignment: number;
   /** Block device offers FLUSH instead of BARRIER. */
   readonly blockHasFlush: boolean;
-  /** The launcher honours "interrupt on empty ring" where the guest accepted it. */
-  readonly hasNotifyOnEmpty: boolean;
 
   // Known defects; true: behaves as the defect does. Numbers are lguest's list of quirks as the manual has them.
   /** 1: IN of a byte sets AX, a 16-bit IN all of EAX. */
@@ -106,7 +104,6 @@ export function makeGeneration(abi: Abi, quirks: Quirks): Generation {
     skipsCli: is3,
     kernelAlignment: is3 ? 0x1000000 : 0,
     blockHasFlush: is3,
-    hasNotifyOnEmpty: !is3,
     widensIn: isFaithful && !is3,
     keepsIrqPending: isFaithful,
     refusesLastByte: isFaithful,

@@ -77,13 +77,11 @@ export class LauncherMemory {
       at += size;
     }
   }
-  /** The NUL-terminated text at an address, no longer than memory is. */
-  readText(address: number): Uint8Array {
-    const rest = this.machine.cpu.u8.subarray(
-      L.RAM_BASE + this.base + Math.min(address, this.max),
-      L.RAM_BASE + this.base + this.max,
-    );
-    const end = rest.indexOf(0);
-    return rest.slice(0, end < 0 ? rest.length : end);
+  /** The NUL-terminated text at an address, cut at `most` bytes and at the end of memory. */
+  readText(address: number, most: number): Uint8Array {
+    const start = Math.min(address, this.max);
+    const bytes = this.read(start, Math.min(most, this.max - start));
+    const end = bytes.indexOf(0);
+    return end < 0 ? bytes : bytes.subarray(0, end);
   }
 }

@@ -146,7 +146,7 @@ export class Launcher {
     // Real launchers have one page more mapped than devices can take.
     if (address >= this.memory.ramBytes + (DEVICE_PAGES + 1) * PAGE_SIZE)
       throw new LauncherFatal(`Bad NOTIFY 0x${address.toString(16)}`);
-    const text = this.memory.readText(address).subarray(0, MAX_EARLY_TEXT);
+    const text = this.memory.readText(address, MAX_EARLY_TEXT);
     if (text.length > 0) this.output.print(text, "early");
   }
 
