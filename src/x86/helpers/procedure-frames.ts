@@ -33,8 +33,7 @@ function pushFrames(cpu: Cpu, size: number, level: number, isReal: boolean): Sta
   };
   push(cpu.reg(Reg.EBP));
   const framePointer = frame.pointer;
-  for (let depth = 1; depth < level; depth++)
-    push(frame.peek(cpu.reg(Reg.EBP) - depth * size - frame.pointer, size));
+  for (let depth = 1; depth < level; depth++) push(frame.peek(cpu.reg(Reg.EBP) - depth * size - frame.pointer, size));
   if (level > 0) push(framePointer);
   return frame;
 }

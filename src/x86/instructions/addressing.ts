@@ -1,5 +1,6 @@
 /**
- * Sums of offsets, wrapped to the address size: what instructions need that touch more than one place. SDM Vol. 1, 3.7.5.
+ * Sums of offsets, wrapped to the address size: what instructions need that touch more than one place (far pointers, bit strings,
+ * descriptor table images). The emitters wrap only the operand's own address. SDM Vol. 1, 3.7.5.
  */
 import type { Emitter, Value } from "../emitter/emitter";
 import type { Instruction } from "../emitter/operands";

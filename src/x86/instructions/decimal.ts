@@ -1,5 +1,6 @@
 /**
- * Decimal arithmetic: DAA DAS AAA AAS AAM AAD. SDM Vol. 1, 5.1.3. AF carries from the low digit, CF from the high one.
+ * Decimal arithmetic: DAA DAS AAA AAS AAM AAD, and SALC. SDM Vol. 1, 5.1.3.
+ * AF carries from the low digit, CF from the high one; whether a digit needs its correction is known as 0 or 1, so there is no branch.
  */
 import type { Emitter, Value } from "../emitter/emitter";
 import { adjustFlag, carryFlag, setFlagsFromLogic, setFlagsWithCarryAdjust } from "../emitter/flags";

@@ -1,5 +1,6 @@
 /**
- * AND OR XOR NOT TEST. CF and OF are cleared, AF is undefined (SDM Vol. 1, 5.1.4); NOT changes no flag.
+ * AND OR XOR NOT TEST. SDM Vol. 1, 5.1.4.
+ * CF and OF are cleared, AF is undefined (cleared here, as by the recorded silicon); NOT changes no flag.
  */
 import type { Emitter, Value } from "../emitter/emitter";
 import { setFlagsFromLogic } from "../emitter/flags";

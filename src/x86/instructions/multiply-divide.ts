@@ -1,5 +1,6 @@
 /**
- * MUL IMUL DIV IDIV. SDM Vol. 1, 5.1.2. The wide operand is AX, DX:AX or EDX:EAX; division faults before it writes.
+ * MUL IMUL DIV IDIV. SDM Vol. 1, 5.1.2. The wide operand is AX, DX:AX or EDX:EAX.
+ * Division finds out whether the quotient fits (#DE if not) before it writes anything.
  */
 import type { Emitter, Size, Value } from "../emitter/emitter";
 import { setFlagsWithCarryOverflow } from "../emitter/flags";
