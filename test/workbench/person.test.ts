@@ -46,6 +46,7 @@ describe("a person at the workbench", () => {
 
   it("finds a welcome in the debug side bar, and the way to a sample", async () => {
     await workbench.press("Control+Shift+D");
+    await workbench.widenSideBar(460);
     const sideBar = workbench.page.locator(".part.sidebar");
     await workbench.untilText("the side bar", sideBar, /Run Sample/i);
     await workbench.picture("01-welcome");
@@ -74,6 +75,7 @@ describe("a person at the workbench", () => {
   });
 
   it("reads the registers, and what the guest believes", async () => {
+    await workbench.only("Registers");
     await workbench.untilRow("Registers", /guest.*ring 1/i);
     await workbench.untilRow("Registers", /EIP.*look_around/);
     await workbench.untilRow("Registers", /Believes|irq_enabled|interrupts/i);
@@ -142,9 +144,9 @@ describe("a person at the workbench", () => {
 
   it("types at the console of a guest that listens", async () => {
     writeLaunch(folder, { name: "shell", program: "${workspaceFolder}/shell/shell.elf" });
-    await workbench.press("F5");
+    await workbench.startConfiguration("shell");
     await workbench.untilText("the console", workbench.terminal(), /shell/i);
-    await workbench.terminal().click();
+    await workbench.focusTerminal();
     await workbench.type("help");
     await workbench.press("Enter");
     await workbench.untilText("the answer", workbench.terminal(), /peek/i);
@@ -159,12 +161,11 @@ describe("a person at the workbench", () => {
   });
 
   it("reloads the window during a session, and can start again", async () => {
-    await workbench.press("F5");
-    await workbench.toolbar().waitFor();
+    await workbench.startConfiguration("shell");
     await workbench.reload();
     await workbench.toolbar().waitFor({ state: "hidden" });
     writeLaunch(folder, { name: "hello", program: "${workspaceFolder}/hello/hello.elf", stopOnEntry: true });
-    await workbench.press("F5");
+    await workbench.startConfiguration("hello");
     await workbench.untilStoppedIn(/start/);
     await workbench.press("Shift+F5");
     await workbench.toolbar().waitFor({ state: "hidden" });

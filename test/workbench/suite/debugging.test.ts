@@ -25,7 +25,9 @@ describe("debugging a guest in VS Code", () => {
     await run.untilStopped("entry");
     const top = await run.top();
     assert.equal(basename(top.source?.path ?? ""), "start.S");
-    assert.equal(top.source?.path, sample("lib", "start.S"));
+    // VS Code's server turns paths into addresses of its own kind.
+    const path = vscode.Uri.parse(top.source?.path ?? "").path;
+    assert.equal(path, sample("lib", "start.S"));
   });
 
   it("stops at a breakpoint in C, and shows the stack and the locals", async () => {
