@@ -106,8 +106,8 @@ describe("the IDT view", () => {
   const line = (id: string): string => text([{ ...find(rows, id), children: [] }]);
 
   it("says for each vector who handles it and what will happen", () => {
-    assert.equal(line("idt.14"), "0E  #PF  | host first  C01004E0 page_fault  interrupt gate DPL 0  655 times");
-    assert.equal(line("idt.128"), "80  system call  | direct  C0100C00 trap_128  trap gate DPL 3  1 024 times");
+    assert.equal(line("idt.14"), "0E  #PF  | host first  655 times  C01004E0 page_fault  interrupt gate DPL 0");
+    assert.equal(line("idt.128"), "80  system call  | direct  1 024 times  C0100C00 trap_128  trap gate DPL 3");
     assert.equal(line("idt.8"), "08  #DF  | guest dies  (none)");
   });
 

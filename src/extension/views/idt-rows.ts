@@ -97,7 +97,7 @@ function entryRow(entry: IdtRow): Row {
   const { vector, name, guest, cpu, delivery, why, count, breaks } = entry;
   const label = joined([hex(vector, 2), name]);
   const times = count === 0 ? "" : `${groupDigits(count)} times`;
-  const description = joined([DELIVERY[delivery], handlerText(entry), times]);
+  const description = joined([DELIVERY[delivery], times, handlerText(entry)]);
   const { icon, color } = breaks
     ? { icon: "debug-breakpoint", color: "debugIcon.breakpointForeground" }
     : ICONS[delivery];
