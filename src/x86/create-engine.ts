@@ -1,5 +1,6 @@
 /**
- * Which engines exist, in one list.
+ * Which engines exist, in one list: the only place that names them all.
+ * A new engine extends RunLoop (run-loop.ts), gets a name in engine.ts and a line here; every test then runs it too.
  */
 import type { Cpu } from "./cpu";
 import { DirectEngine } from "./direct/direct-engine";

@@ -1,3 +1,7 @@
+/**
+ * What interrupts the execution of an instruction, as objects that are thrown: a fault of the guest, a delivery that an observer wants to
+ * see first, and a feature that is missing. Each is caught in one place only, run-loop.ts.
+ */
 import type { PendingDelivery } from "./engine";
 
 /**
