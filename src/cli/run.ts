@@ -182,7 +182,7 @@ class Terminal {
           break;
         case "waiting-for-input":
           if (this.hasInputEnded) return { kind: "input-ended" };
-          await this.untilWoken();
+          await this.untilTyped();
           break;
         default:
           await this.drain();
@@ -237,6 +237,12 @@ class Terminal {
   /** With a person at the keyboard, time that the guest sleeps passes. */
   private async passTime(milliseconds: number): Promise<void> {
     if (milliseconds >= 1) await this.untilWoken(milliseconds);
+  }
+  /** With a person at the keyboard, the guest's clocks go on while it waits. */
+  private async untilTyped(): Promise<void> {
+    const started = performance.now();
+    await this.untilWoken();
+    if (process.stdin.isTTY) this.machine.passTime((performance.now() - started) * 1e6);
   }
   private async untilWoken(milliseconds?: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;

@@ -367,6 +367,11 @@ export interface VirtualMachineInterface {
   stop(reason: string): void;
   /** Bytes typed on the console; taken when the host next looks, at most one host tick later. Refused (throws) in a replay. */
   consoleInput(bytes: Uint8Array): void;
+  /**
+   * Lets time pass while the guest waits for input (after "waiting-for-input", before consoleInput), so that its clocks agree with a
+   * person's. Does nothing at other times. A replay needs no such call: the input's place in the journal says how long it was.
+   */
+  passTime(nanoseconds: number): void;
   /** No more console input will come. */
   endConsoleInput(): void;
 

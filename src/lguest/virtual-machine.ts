@@ -145,6 +145,13 @@ export class VirtualMachine implements VirtualMachineInterface {
   consoleInput(bytes: Uint8Array): void {
     this.input.add(bytes);
   }
+  passTime(nanoseconds: number): void {
+    if (this.runner.phase !== "asleep" || this.machine.journal.isReplay) return;
+    const { machine } = this;
+    machine.sleepUntil(
+      Math.min(machine.events.nextAt, machine.now + Math.floor(nanoseconds / NANOSECONDS_PER_INSTRUCTION)),
+    );
+  }
   endConsoleInput(): void {
     this.onWarning?.("console input has ended");
   }

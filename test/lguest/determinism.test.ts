@@ -100,6 +100,31 @@ describe("determinism", function () {
     }
     assert.deepEqual(found, expected);
   });
+  it("time that passes while the guest waits for a key comes back in a replay", () => {
+    const sleeper = (a: Assembler): void => {
+      begin(a);
+      loadGate(a, 33, "key", 0xe);
+      for (const page of [0x201, 0x202, 0x203]) a.mov(ptr(0x1fe000 + page * 4, 0, { size: 4 }), page * 0x1000 + 7);
+      a.mov(ptr(0x201000, 0, { size: 4 }), 0x9000)
+        .mov(ptr(0x201008, 0, { size: 4 }), 16)
+        .mov(ptr(0x20100c, 0, { size: 4 }), 2);
+      a.mov(ptr(0x202000, 0, { size: 4 }), 0x10000);
+      hypercall(a, 17, 0x201000);
+      hypercall(a, 10);
+      powerOff(a);
+      a.label("key").rdtsc().mov(ptr(0x9100), eax).iret();
+      finish(a);
+    };
+    const live = bootGuest(sleeper).vm;
+    assert.equal(live.run(1e9).kind, "waiting-for-input");
+    live.passTime(3e9);
+    live.consoleInput(Uint8Array.of(65));
+    assert.equal(live.run(1e9).kind, "powered-off");
+    assert.ok(live.machine.slept >= 3e8 && live.instructionCount < 3.01e8);
+    const replay = bootGuest(sleeper, { replay: live.machine.journal.entries }).vm;
+    assert.equal(replay.run(1e9).kind, "powered-off");
+    assert.equal(replay.stateHash(), live.stateHash());
+  });
   it("another seed is another run", () => {
     const a = boot({ engine: "interpreter", seed: 1 });
     assert.equal(a.machine.journal.entries[0].data[0], "1".charCodeAt(0));
