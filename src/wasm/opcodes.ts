@@ -1,5 +1,6 @@
 /**
- * WebAssembly binary opcodes, by their names in the specification (core specification 2.0, section 5.4, and the tail-call proposal).
+ * WebAssembly binary opcodes by their names in the specification, dots written as underscores: `Op.i32_load` is i32.load.
+ * Only what our generators use. Core specification 2.0, section 5.4; the tail-call proposal for return_call_indirect.
  */
 export const Op = {
   unreachable: 0x00,

@@ -1,3 +1,7 @@
+/**
+ * The module writer against the judge that matters: the host's own WebAssembly, which must accept and run what was written.
+ * Numbers (LEB128) are checked by decoding them again.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, it } from "mocha";
