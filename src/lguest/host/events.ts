@@ -47,28 +47,26 @@ export function vectorName(vector: number): string | undefined {
   return undefined;
 }
 
-const REGISTER_NAMES = [
-  "eax",
-  "ebx",
-  "ecx",
-  "edx",
-  "esi",
-  "edi",
-  "ebp",
-  "esp",
-  "eip",
-  "eflags",
-  "cs",
-  "ss",
-  "ds",
-  "es",
-  "fs",
-  "gs",
-] as const;
-
 /** The guest's registers as the Switcher saved them. */
 export function savedRegisters(cpu: Vcpu): GuestRegisters {
-  return Object.fromEntries(REGISTER_NAMES.map((name) => [name, cpu.reg(Regs[name])])) as unknown as GuestRegisters;
+  return {
+    eax: cpu.reg(Regs.eax),
+    ebx: cpu.reg(Regs.ebx),
+    ecx: cpu.reg(Regs.ecx),
+    edx: cpu.reg(Regs.edx),
+    esi: cpu.reg(Regs.esi),
+    edi: cpu.reg(Regs.edi),
+    ebp: cpu.reg(Regs.ebp),
+    esp: cpu.reg(Regs.esp),
+    eip: cpu.reg(Regs.eip),
+    eflags: cpu.reg(Regs.eflags),
+    cs: cpu.reg(Regs.cs),
+    ss: cpu.reg(Regs.ss),
+    ds: cpu.reg(Regs.ds),
+    es: cpu.reg(Regs.es),
+    fs: cpu.reg(Regs.fs),
+    gs: cpu.reg(Regs.gs),
+  };
 }
 
 export interface EventDetails {

@@ -5,6 +5,7 @@
  * Guest-physical address P is host-physical memBase + P: the launcher's memory.
  */
 import type { ScheduledEvent } from "../../machine";
+import { StateLayout as L } from "../../x86";
 import type { GuestEvent, GuestEventOutcome } from "../api";
 import { GDT_ENTRIES, IDT_ENTRIES, REGS_OFFSET, type Regs } from "../switcher/layout";
 import type { LguestModule } from "./core";
@@ -62,6 +63,8 @@ export class Guest {
   }
 }
 
+export type RegsOffset = (typeof Regs)[keyof typeof Regs];
+
 export class Vcpu {
   readonly id = 0;
   /** Host-physical page with struct lguest_regs at its end. */
@@ -98,11 +101,15 @@ export class Vcpu {
 
   constructor(readonly guest: Guest) {}
 
-  reg(offset: (typeof Regs)[keyof typeof Regs]): number {
-    return this.guest.module.kernel.read32(this.regsPage + REGS_OFFSET + offset);
+  reg(offset: RegsOffset): number {
+    return this.guest.module.kernel.machine.cpu.u32[this.regsIndex + (offset >> 2)];
   }
-  setReg(offset: (typeof Regs)[keyof typeof Regs], value: number): void {
-    this.guest.module.kernel.write32(this.regsPage + REGS_OFFSET + offset, value);
+  setReg(offset: RegsOffset, value: number): void {
+    this.guest.module.kernel.machine.cpu.u32[this.regsIndex + (offset >> 2)] = value;
+  }
+  /** Index of struct lguest_regs among the words of the processor's memory. Nobody watches that page, so no check is needed. */
+  get regsIndex(): number {
+    return (L.RAM_BASE + this.regsPage + REGS_OFFSET) >> 2;
   }
   /** Tells the watcher, if there is one, what is done about the current event. */
   note(outcome: GuestEventOutcome | null, detail = ""): void {

@@ -6,6 +6,7 @@
  *     top -> hypercalls (ring, then the direct one) -> notify -> interrupt -> asleep? -> enter -> inside -> window -> trap -> top
  */
 import type { MachineExit } from "../../machine";
+import { StateLayout as L } from "../../x86";
 import type { GuestEvent, GuestObserver } from "../api";
 import { NO_TRAP, Regs } from "../switcher/layout";
 import { canCopy, HOST_TIMER_VECTOR } from "./core";
@@ -199,12 +200,9 @@ export class GuestRunner {
       return;
     }
     const status = ringEntry(cpu, 0).status;
-    this.snapshot = canCopy(guest, status, LHCALL_RING_SIZE) ? new Uint8Array(LHCALL_RING_SIZE) : null;
-    if (this.snapshot !== null) {
-      const { kernel } = guest.module;
-      for (let i = 0; i < LHCALL_RING_SIZE; i++)
-        this.snapshot[i] = kernel.machine.cpu.readPhysical(guest.memBase + status + i, 1);
-    }
+    const at = L.RAM_BASE + guest.memBase + status;
+    const isReadable = canCopy(guest, status, LHCALL_RING_SIZE);
+    this.snapshot = isReadable ? guest.module.kernel.machine.cpu.u8.slice(at, at + LHCALL_RING_SIZE) : null;
     this.ringLeft = this.snapshot === null ? 0 : LHCALL_RING_SIZE;
     this.phase = "ring";
   }
