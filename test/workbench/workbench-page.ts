@@ -48,6 +48,9 @@ export class WorkbenchPage {
   async picture(name: string): Promise<string> {
     mkdirSync(ARTIFACTS, { recursive: true });
     const path = join(ARTIFACTS, `${name}.png`);
+    // Away from anything that would show a hint.
+    await this.page.mouse.move(200, 8);
+    await this.page.locator(".workbench-hover-container, .monaco-hover:visible").first().waitFor({ state: "hidden" });
     await this.page.screenshot({ path });
     return path;
   }
@@ -104,10 +107,11 @@ export class WorkbenchPage {
   /** Runs a command by its title from the palette. */
   async command(title: string): Promise<void> {
     await this.until(`the palette with "${title}"`, async () => {
-      await this.press("Escape", "F1");
-      const input = this.page.locator(".quick-input-widget input").first();
-      await input.waitFor({ timeout: 3000 });
-      await input.fill(`>${title}`);
+      const widget = this.page.locator(".quick-input-widget");
+      await this.press("Escape");
+      await widget.waitFor({ state: "hidden", timeout: 3000 });
+      await this.press("F1");
+      await widget.locator("input").first().fill(`>${title}`, { timeout: 3000 });
       await this.quickPickRow(title).first().click({ timeout: 3000 });
       return true;
     });
