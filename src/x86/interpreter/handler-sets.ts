@@ -107,7 +107,11 @@ export class HandlerSets {
           for (const operandSize of [4, 2] as const) {
             if (row.onlyOperandSize !== undefined && row.onlyOperandSize !== operandSize) continue;
             const emitter = new HandlerEmitter(module, core, row, operandSize, form, mode, repeat);
-            emitter.onHelper = (helper, args) => imports.set(`helper:${helper.name}:${args}`, helper);
+            emitter.onHelper = (helper, args) => {
+              const name = `helper:${helper.name}:${args}`;
+              if ((imports.get(name) ?? helper) !== helper) throw new Error(`two helpers are called ${helper.name}`);
+              imports.set(name, helper);
+            };
             elements.push(emitter.build());
             const handler: Handler = { index: this.nextIndex + elements.length - 1, endsBlock: emitter.endsBlock };
             handlers[slotOf(rowIndex, form, operandSize, repeat)] = handler;
