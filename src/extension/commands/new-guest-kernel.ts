@@ -21,9 +21,22 @@ const TEMPLATE: readonly [from: string, to: string][] = [
 /** What all samples share. */
 const SHARED = ["lib", "include", "kernel.ld"];
 
+/** Everything the command asks for; who calls it with this, a task or a test, is not asked. */
+export interface NewProject {
+  sample: string;
+  name: string;
+  target: vscode.Uri;
+}
+
 /** Registers the command. */
 export function registerNewGuestKernel(extensionUri: vscode.Uri): vscode.Disposable {
-  return vscode.commands.registerCommand("ring1.newGuestKernel", () => guarded(() => newGuestKernel(extensionUri)));
+  return vscode.commands.registerCommand("ring1.newGuestKernel", async (project?: NewProject) => {
+    if (project?.target !== undefined) {
+      await writeProject(extensionUri, project.sample, project.name, project.target);
+    } else {
+      await guarded(() => newGuestKernel(extensionUri));
+    }
+  });
 }
 
 /** True for names that make, file systems and ELF tools take without quoting. */
