@@ -69,7 +69,7 @@ const bundles = [
   { out: "worker-web", entry: "src/worker/web.ts", ...browser, format: "iife" },
   { out: "dap-server", entry: "src/worker/dap-server.ts", ...node },
   { out: "cli", entry: "src/cli/index.ts", ...node, banner: { js: "#!/usr/bin/env node" } },
-  ...(existsSync("src/webview") ? readdirSync("src/webview") : [])
+  ...readdirSync("src/webview")
     .filter((name) => existsSync(join("src/webview", name, "index.ts")))
     .map((name) => ({ out: `webview/${name}`, entry: `src/webview/${name}/index.ts`, ...browser, format: "iife" })),
 ];
@@ -78,10 +78,6 @@ async function buildBundles() {
   const started = Date.now();
   await Promise.all(
     bundles.map(async ({ out, entry, ...options }) => {
-      if (!existsSync(entry)) {
-        console.log(`${entry} is not there yet: no dist/${out}.js`);
-        return;
-      }
       await esbuild.build({
         plugins: [inlineIced],
         ...options,

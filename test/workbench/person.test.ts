@@ -1,13 +1,13 @@
 // A person's first quarter of an hour with the packaged extension: open the samples, set a breakpoint, press F5, look at
 // every view, step, read the trap log, type at the console, see a guest die. Pictures of each station are kept.
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "mocha";
 import type { Browser } from "playwright-core";
 import { launchBrowser } from "./browser";
 import { ARTIFACTS } from "./extension-host";
-import { sampleFolder, whatIsMissing } from "./run-in-host";
+import { removeFolder, sampleFolder, whatIsMissing } from "./run-in-host";
 import { Server } from "./server";
 import { WorkbenchPage } from "./workbench-page";
 
@@ -55,7 +55,7 @@ describe("a person at the workbench", () => {
     await browser?.close();
     await server?.stop();
     if (folder !== undefined) {
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
     }
   });
 

@@ -2,7 +2,7 @@
 // All that VS Code says meanwhile goes to out/artifacts/extension-host.log.
 import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { findChromium, launchBrowser } from "./browser";
 import { ARTIFACTS, runExtensionTests } from "./extension-host";
 import { serverIsInstalled } from "./server";
@@ -18,11 +18,16 @@ export function whatIsMissing(): string | undefined {
   return serverIsInstalled() ? undefined : "VS Code's server is not installed (node test/workbench/install-server.mjs)";
 }
 
-/** A folder as a user would have it: the sample guests, copied. The caller removes it. */
+/** A folder as a user would have it: the sample guests, copied. To be given to `removeFolder`. */
 export function sampleFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "r1w-"));
+  const folder = join(mkdtempSync(join(tmpdir(), "r1w-")), "guests");
   cpSync(join("media", "guests"), folder, { recursive: true });
   return folder;
+}
+
+/** Removes what `sampleFolder` made. */
+export function removeFolder(folder: string): void {
+  rmSync(dirname(folder), { recursive: true, force: true });
 }
 
 async function main(): Promise<number> {
@@ -63,7 +68,7 @@ async function main(): Promise<number> {
     return code ?? 1;
   } finally {
     await browser.close();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

@@ -1,11 +1,11 @@
 // The same extension where there is no Node: in the browser's own extension host, with the engine in a Web Worker. Images
 // and sources come through VS Code's file system there.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "mocha";
 import type { Browser } from "playwright-core";
 import { launchBrowser } from "./browser";
-import { sampleFolder, whatIsMissing } from "./run-in-host";
+import { removeFolder, sampleFolder, whatIsMissing } from "./run-in-host";
 import { Server } from "./server";
 import { WorkbenchPage } from "./workbench-page";
 
@@ -46,7 +46,7 @@ describe("a person in a browser without Node", () => {
     await browser?.close();
     await server?.stop();
     if (folder !== undefined) {
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
     }
   });
 
