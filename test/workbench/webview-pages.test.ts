@@ -40,7 +40,14 @@ describe("the pages in a browser", function () {
   }
 
   const grid = (page: Page) => page.locator(".grid");
-  const selected = async (page: Page): Promise<string> => plain(await page.locator(".row.selected .n").textContent());
+  /** Waits until the selected row's number is as it should be: rows are painted a frame after the key. */
+  const untilSelected = async (page: Page, isIt: (n: number) => boolean): Promise<void> => {
+    const digits = async () => plain(await page.locator(".row.selected .n").textContent()).replace(/\s/g, "");
+    const end = Date.now() + 5000;
+    while (!isIt(Number(await digits()))) {
+      assert.ok(Date.now() < end, `row ${await digits()} is selected`);
+    }
+  };
   const lastCommand = (page: Page) => page.evaluate(() => window.fake.commands.at(-1));
 
   it("a million rows: the end, the start and any place between are in sight at once", async () => {
@@ -81,10 +88,10 @@ describe("the pages in a browser", function () {
     const { page } = await trapLog(1000);
     await grid(page).focus();
     await page.keyboard.press("End");
-    assert.equal(await selected(page), "1 000");
+    await untilSelected(page, (n) => n === 1000);
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("PageUp");
-    assert.ok(Number((await selected(page)).replace(/\s/g, "")) < 999);
+    await untilSelected(page, (n) => n < 999);
     await page.keyboard.press("End");
     await page.waitForFunction(() => {
       const active = document.querySelector(".grid")?.getAttribute("aria-activedescendant");
@@ -95,9 +102,9 @@ describe("the pages in a browser", function () {
     });
     await page.keyboard.press("Enter");
     assert.deepEqual(await lastCommand(page), { command: "ring1.trapLog.goToSource", argument: { n: 1000 } });
-    assert.equal(await page.locator(".details").isVisible(), true);
+    await page.locator(".details").waitFor();
     await page.keyboard.press("Escape");
-    assert.equal(await page.locator(".details").isVisible(), false);
+    await page.locator(".details").waitFor({ state: "hidden" });
     await page.close();
   });
 
