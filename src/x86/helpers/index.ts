@@ -34,4 +34,4 @@ export {
   verifyRead,
   verifyWrite,
 } from "./segmentation";
-export { BULK_WORTH_IT, bulkString, StringKind } from "./strings";
+export { BULK_WORTH_IT, bulkString, ELEMENTS_PER_INSTRUCTION, StringKind } from "./strings";

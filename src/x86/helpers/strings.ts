@@ -26,8 +26,8 @@ export const StringKind = {
 
 /** Up to this many iterations the text alone is as fast, so rows need not call. */
 export const BULK_WORTH_IT = 24;
-/** Bounds the time of one call. */
-const MOST_ELEMENTS = 0x100000;
+/** A power of two. Wherever what is left is a multiple of this, the instruction retires and begins again: time passes, and others may look. */
+export const ELEMENTS_PER_INSTRUCTION = 0x10000;
 
 /**
  * (kind, elementSize, addressSize, sourceSegment): does some whole iterations, updates ECX, ESI and EDI (and EAX for LODS), and gives
@@ -41,10 +41,11 @@ export const bulkString = helper("bulkString", "continue", (cpu, kind, size, add
   const readsSource = kind !== StringKind.STOS && kind < StringKind.SCAS_WHILE_EQUAL;
   const usesDestination = kind !== StringKind.LODS;
   const writes = kind <= StringKind.STOS;
+  const isComparison = kind >= StringKind.CMPS_WHILE_EQUAL;
   const isBackward = (cpu.systemFlags & Flag.DF) !== 0;
   const step = isBackward ? -size : size;
   const isUser = cpu.cpl === 3;
-  const most = Math.min(count - 1, MOST_ELEMENTS);
+  const most = (count - 1) & (ELEMENTS_PER_INSTRUCTION - 1);
   let source = (cpu.reg(Reg.ESI) & mask) >>> 0;
   let destination = (cpu.reg(Reg.EDI) & mask) >>> 0;
   let done = 0;
@@ -52,7 +53,9 @@ export const bulkString = helper("bulkString", "continue", (cpu, kind, size, add
     let piece = most - done;
     if (readsSource) piece = pieceInPage(cpu, sourceSegment, source, size, isBackward, mask, piece);
     if (usesDestination) piece = pieceInPage(cpu, Seg.ES, destination, size, isBackward, mask, piece);
-    if (piece === 0) break;
+    // The element before a page's end is left to the text, so that a fault on the next page finds this one's flags.
+    if (isComparison) piece--;
+    if (piece <= 0) break;
     const from = readsSource ? place(cpu, sourceSegment, source, size, piece, isBackward, false, isUser) : 0;
     if (from < 0) break;
     const to = usesDestination ? place(cpu, Seg.ES, destination, size, piece, isBackward, writes, isUser) : 0;
@@ -61,7 +64,7 @@ export const bulkString = helper("bulkString", "continue", (cpu, kind, size, add
     done += finished;
     source = ((source + step * finished) & mask) >>> 0;
     destination = ((destination + step * finished) & mask) >>> 0;
-    if (finished < piece) break;
+    if (finished < piece || isComparison) break;
   }
   if (done === 0) return 0;
   setIndex(cpu, Reg.ECX, count - done, mask);

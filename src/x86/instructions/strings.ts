@@ -3,12 +3,21 @@
  *
  * The text is one iteration; a repeated one ends with restart(), so each iteration is a point where interrupts and single-step
  * traps may come, and a fault leaves the registers as after the last complete iteration. Where nothing can come between, the
- * helper bulkString does many iterations at once.
+ * helper bulkString does many iterations at once. A long repetition retires now and then on its way, or one instruction over all of a
+ * 4 GiB address space could keep limits, timers and people waiting for minutes.
  */
 import type { Emitter, Semantics, Size, Value } from "../emitter/emitter";
 import { setFlagsFromSub, zeroFlag } from "../emitter/flags";
 import type { Instruction } from "../emitter/operands";
-import { BULK_WORTH_IT, bulkString, checkPort, readPort, StringKind, writePort } from "../helpers";
+import {
+  BULK_WORTH_IT,
+  bulkString,
+  checkPort,
+  ELEMENTS_PER_INSTRUCTION,
+  readPort,
+  StringKind,
+  writePort,
+} from "../helpers";
 import { Flag, Reg, Seg } from "../state-layout";
 import { insn, type Row } from "./row";
 
@@ -85,7 +94,14 @@ function iterate(e: Emitter, i: Instruction, size: Size, once: Iteration, goesOn
   once(e, i, size);
   const count = e.zeroExtend(e.sub(e.readRegister(Reg.ECX, i.addressSize), e.const(1)), i.addressSize);
   e.writeRegister(Reg.ECX, i.addressSize, count);
-  e.when(e.and(e.ne(count, e.const(0)), goesOn()), () => e.restart());
+  e.when(e.and(e.ne(count, e.const(0)), goesOn()), () => {
+    const isLong = e.isZero(e.and(count, e.const(ELEMENTS_PER_INSTRUCTION - 1)));
+    e.when(
+      isLong,
+      () => e.jump(e.currentEip()),
+      () => e.restart(),
+    );
+  });
 }
 
 function sourceIndex(e: Emitter, i: Instruction): Value {

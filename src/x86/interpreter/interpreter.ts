@@ -137,7 +137,7 @@ export class Interpreter extends RunLoop {
     const physical = translate(cpu, linear, Access.EXECUTE, cpu.cpl === 3);
     if (physical < 0) return 0;
     let record: number;
-    if (physical + 0x1000 > cpu.ramSize && (physical | 0xfff) >= cpu.ramSize) record = this.decodeScratch();
+    if ((physical | 0xfff) >>> 0 >= cpu.ramSize) record = this.decodeScratch();
     else {
       if (this.cache.isNearlyFull()) this.cache.dropAll();
       const page = this.cache.pageFor((physical & ~0xfff) >>> 0, (linear & ~0xfff) >>> 0);

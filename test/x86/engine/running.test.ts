@@ -92,6 +92,33 @@ for (const name of ENGINES) {
       assert.equal(engine.cpu.u8[StateLayout.RAM_BASE + 0x20000 + 5000], 0);
     });
 
+    it("keeps its budget when a repeated string instruction goes over all of the address space", () => {
+      // mov ecx, -1 ; rep lodsb ; inc ebx
+      const engine = flatEngine(name, [0xb9, ...u32(0xffffffff), 0xf3, 0xac, 0x43]);
+      assert.deepEqual(engine.run(3), { kind: "budget" });
+      assert.deepEqual([engine.cpu.reg(1), engine.cpu.reg(6), engine.cpu.eip], [0xfffe0000, 0x1ffff, CODE + 5]);
+      assert.equal(engine.cpu.instructionCount(), 3);
+      // The rest is done as if nothing had been: the last instruction, and the one behind it.
+      engine.cpu.setReg(1, 0x10001);
+      engine.run(2);
+      assert.deepEqual([engine.cpu.reg(1), engine.cpu.reg(3), engine.cpu.eip], [0, 0, CODE + 7]);
+    });
+
+    it("finds ones where there is no memory, in the upper half of the address space too", () => {
+      for (const address of [0x200000, 0x80000000, 0xfffff000]) {
+        // mov eax, address ; jmp eax: FF FF is undefined, and without an IDT that ends in a shutdown at the same place
+        const engine = flatEngine(name, [0xb8, ...u32(address), 0xff, 0xe0]);
+        engine.run(2);
+        const told: number[] = [];
+        engine.interceptDelivery = ({ vector }) => {
+          told.push(vector);
+          return true;
+        };
+        assert.equal(engine.run(1).kind, "delivery");
+        assert.deepEqual([told, engine.cpu.eip], [[6], address]);
+      }
+    });
+
     it("reports a third fault in a row as shutdown", () => {
       const engine = flatEngine(name, [0x0f, 0x0b]);
       const exit = engine.run(10);

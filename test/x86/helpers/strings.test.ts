@@ -137,9 +137,11 @@ describe("x86/helpers/strings", () => {
     assert.equal(run(s, { kind: StringKind.SCAS_WHILE_EQUAL, size: 1, ecx: 100, edi: RAM }), 98);
   });
 
-  it("does at most a mebi-element at once", () => {
+  it("stops where the instruction is to retire on its way", () => {
     const s = new SystemBuilder();
-    assert.equal(run(s, { kind: StringKind.STOS, size: 1, ecx: 0xffffffff, edi: 0x80000 }), 0x80000);
+    assert.equal(run(s, { kind: StringKind.STOS, size: 1, ecx: 0xffffffff, edi: 0x80000 }), 0xfffe);
+    assert.equal(s.cpu.reg(Reg.ECX), 0xffff0001);
+    assert.equal(run(s, { kind: StringKind.STOS, size: 1, ecx: 0x10001, edi: 0x80000 }), 0);
   });
 
   it("stops at a page that would fault, without touching CR2 or a pending fault", () => {
