@@ -40,6 +40,8 @@ export const notAnAddress = (text: string): UserError =>
 
 export const notAnLvalue = (): UserError => new UserError("Only a variable, a register or memory can be assigned to.");
 
+export const notInHover = (): UserError => new UserError("Hovering over an assignment does not make it.");
+
 export const optimizedOut = (): UserError => new UserError("The value is optimized out here.");
 
 export const noMember = (type: string, name: string): UserError => new UserError(`${type} has no member "${name}".`);

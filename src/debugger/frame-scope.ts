@@ -48,7 +48,7 @@ function untyped(size: number): Type {
   return UNTYPED[size] ?? (size === 0 ? UNSIGNED : new ArrayType(() => UNSIGNED_CHAR, size, 0, undefined, false));
 }
 
-const MAX_SUGGESTIONS_FROM = 100_000;
+const MAX_SUGGESTIONS_FROM = 20_000;
 
 /** Names in a frame; without one, those that mean something everywhere. */
 export class FrameScope implements Scope {

@@ -10,7 +10,7 @@ export { type Completion, completionsAt } from "./completions";
 export type { ConsoleChunk } from "./console-output";
 export { Debugger, type DebuggerEvents, type DebuggerStatus, type Session } from "./debugger";
 export type { CodeLine } from "./disassembly";
-export { UserError } from "./errors";
+export { notInHover, UserError } from "./errors";
 export * from "./expressions";
 export type { FrameScope } from "./frame-scope";
 export { PageTableReader } from "./inspection/page-tables";

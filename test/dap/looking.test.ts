@@ -132,6 +132,14 @@ describe("looking at a stopped guest", function () {
     );
   });
 
+  it("does not change anything by hovering", async () => {
+    assert.match(
+      await c.refusal("evaluate", { expression: "machine.tsc_khz = 99", frameId, context: "hover" }),
+      /does not make it/,
+    );
+    assert.notEqual(await evaluate("machine.tsc_khz"), "99");
+  });
+
   it("explains itself in the console, and has gdb's commands", async () => {
     assert.match(await evaluate("help", "repl"), /Anything in C is evaluated/);
     assert.match(await evaluate("x/4xw &machine", "repl"), /^C0105000 <machine>: 04000000 00400000/);

@@ -281,6 +281,20 @@ describe("running under the debug adapter", function () {
     await c.end();
   });
 
+  it("restarts a guest that runs, and one that has ended", async () => {
+    const c = new Client();
+    void c.launch("hello", { program: files.write("spin3.elf", SPIN_INITIALISED) });
+    await c.wait("ring1/status", (status) => status.state === "running");
+    await c.request("restart", {});
+    await c.wait("ring1/status", (status) => status.state === "running");
+    const stopped = c.wait("stopped");
+    await c.request("pause", { threadId: 1 });
+    assert.equal((await stopped).reason, "pause");
+    const end = await c.go("restart", { arguments: { program: guest("hello") } });
+    assert.equal(end.cause, "poweredOff");
+    assert.equal((await c.go("restart")).cause, "poweredOff");
+  });
+
   it("goes on at another line", async () => {
     const c = new Client();
     await c.launch("hello", {}, breakAt([{ line: at("look_around(&machine);") }]));

@@ -36,7 +36,8 @@ function describeFrame(state: AdapterState, frame: StackFrame): DebugProtocol.St
 function moduleOf(state: AdapterState, frame: StackFrame): { moduleId?: number } {
   const { symbols } = state.dbg.session;
   if (frame.world === "switcher") return { moduleId: symbols.images.length };
-  const index = symbols.images.findIndex((image) => image === symbols.imageAt(frame.lookupPc)?.image);
+  const image = symbols.imageAt(frame.lookupPc)?.image;
+  const index = image === undefined ? -1 : symbols.images.indexOf(image);
   return index < 0 ? {} : { moduleId: index };
 }
 

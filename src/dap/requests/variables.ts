@@ -5,11 +5,13 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import {
   addressOfText,
+  changesSomething,
   completionsAt,
   evaluate as evaluateTree,
   type Form,
   type FrameScope,
   memoryReference,
+  notInHover,
   parseExpression,
   runLine,
   sentence,
@@ -103,6 +105,7 @@ export function evaluate(state: AdapterState, args: DebugProtocol.EvaluateArgume
   const scope = state.scope(args.frameId);
   if (args.context === "repl") return evaluateLine(state, args, scope);
   const { text, form: given } = splitForm(args.expression);
+  if (args.context === "hover" && changesSomething(parseExpression(text, scope.isTypeName))) throw notInHover();
   const form = given === "natural" ? state.form(args.format) : given;
   return describeResult(state, text, readable(resultOf(text, scope)), scope, form);
 }

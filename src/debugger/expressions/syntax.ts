@@ -119,6 +119,14 @@ export function parseType(text: string, isTypeName: (name: string) => boolean): 
   return type;
 }
 
+/** Whether evaluating it would change something. */
+export function changesSomething(e: Expression): boolean {
+  if (e.kind === "assign") return true;
+  return Object.values(e).some(
+    (part) => typeof part === "object" && part !== null && "kind" in part && changesSomething(part as Expression),
+  );
+}
+
 class Parser {
   private next = 0;
   private depth = 0;
