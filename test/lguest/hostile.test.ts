@@ -8,7 +8,7 @@ import { Asm, type Assembler } from "../../src/x86";
 import { begin, bootGuest, finish, hypercall, loadGate } from "./guest-code";
 
 const { eax, ebx, ecx, edx, esi, ptr } = Asm;
-const GUESTS = 24;
+const GUESTS = 10;
 const SLICE = 2500;
 
 /** Draws everything about a guest from a seed. */

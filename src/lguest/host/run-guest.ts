@@ -9,7 +9,7 @@ import type { MachineExit } from "../../machine";
 import { StateLayout as L } from "../../x86";
 import type { GuestEvent, GuestObserver } from "../api";
 import { NO_TRAP, Regs } from "../switcher/layout";
-import { canCopy, HOST_TIMER_VECTOR } from "./core";
+import { canCopy } from "./core";
 import {
   describeHypercall,
   describeInterrupt,
@@ -24,6 +24,7 @@ import {
 import { LGUEST_IRQS } from "./generation";
 import type { Guest, Vcpu } from "./guest";
 import { GateValue } from "./host-kernel";
+import { HostTimer } from "./host-timer";
 import {
   directArguments,
   doHcall,
@@ -79,8 +80,6 @@ export interface RunHooks {
   irqOwner(irq: number): string | undefined;
 }
 
-/** Instructions between two ticks of the host's timer: 100 a second at 10 ns an instruction. */
-export const TICK_INSTRUCTIONS = 1_000_000;
 /** How long a guest that may not sleep and may not be interrupted spins in the host before the loop looks again. */
 const SPIN_INSTRUCTIONS = 1000;
 
@@ -105,6 +104,7 @@ export class GuestRunner {
   /** What the observer stopped at. */
   stoppedAt: GuestEvent | null = null;
   private readonly costs: SwitchCosts;
+  private readonly timer: HostTimer;
   /** The present step's event has been announced. */
   private isAnnounced = false;
   /** Events since the guest last ran, waiting for their cost. */
@@ -122,6 +122,7 @@ export class GuestRunner {
     readonly statistics = new Statistics(),
   ) {
     this.costs = new SwitchCosts(cpu.guest.module.kernel);
+    this.timer = new HostTimer(cpu.guest.module.kernel.machine);
   }
 
   private get guest(): Guest {
@@ -328,7 +329,7 @@ export class GuestRunner {
   }
   /** Due time of the next event that could wake the guest; the host's own tick could not. */
   private nextWake(): number {
-    this.stopTick();
+    this.timer.stop();
     return this.guest.module.kernel.machine.events.nextAt;
   }
 
@@ -342,7 +343,7 @@ export class GuestRunner {
     }
     this.isAnnounced = false;
     this.payEvents();
-    this.startTick();
+    this.timer.start();
     this.statistics.worldSwitches++;
     prepareGuestRun(cpu);
     this.phase = "inside";
@@ -464,28 +465,9 @@ export class GuestRunner {
     this.unpaid = [];
   }
 
-  // -- the host's timer ------------------------------------------------------------------------------------------------------------------------
-  private tick: ReturnType<Guest["module"]["kernel"]["machine"]["events"]["schedule"]> | null = null;
-
-  /** Ticks come at multiples of their period, and only while the guest runs. */
-  private startTick(): void {
-    if (this.tick !== null) return;
-    const { machine } = this.guest.module.kernel;
-    const at = (Math.floor(this.now / TICK_INSTRUCTIONS) + 1) * TICK_INSTRUCTIONS;
-    this.tick = machine.events.schedule(at, "host timer", () => {
-      this.tick = null;
-      machine.interrupts.raise(HOST_TIMER_VECTOR);
-      this.startTick();
-    });
-  }
-  private stopTick(): void {
-    if (this.tick === null) return;
-    this.guest.module.kernel.machine.events.cancel(this.tick);
-    this.tick = null;
-  }
   /** Takes everything of this guest out of the machine's events. */
   dispose(): void {
-    this.stopTick();
+    this.timer.stop();
   }
 }
 
