@@ -41,14 +41,32 @@ export async function findSamples(extensionUri: vscode.Uri): Promise<Sample[]> {
   return found.filter((sample) => sample !== undefined);
 }
 
+/** Names of files that may be guest kernels; their first bytes decide. */
+const NAMES = ["*.elf", "*.kernel", "vmlinux", "vmlinux-*", "bzImage", "kernel", "kernel32"];
+
 /** Images in the workspace (in `folder`, when given) that could be guest kernels, newest first. */
 export async function findImages(
   folder?: vscode.WorkspaceFolder,
   token?: vscode.CancellationToken,
 ): Promise<vscode.Uri[]> {
-  const pattern = "**/{*.elf,*.kernel,vmlinux,vmlinux-*,bzImage,kernel,kernel32}";
+  const pattern = `**/{${NAMES.join(",")}}`;
   const include = folder === undefined ? pattern : new vscode.RelativePattern(folder, pattern);
-  const candidates = await vscode.workspace.findFiles(include, EXCLUDED, MAX_CANDIDATES, token);
+  return imagesAmong(await vscode.workspace.findFiles(include, EXCLUDED, MAX_CANDIDATES, token));
+}
+
+/** Images in the folder of a file: a look at one folder, much faster than a search. */
+export async function imagesBeside(file: vscode.Uri): Promise<vscode.Uri[]> {
+  const folder = vscode.Uri.joinPath(file, "..");
+  try {
+    const entries = await vscode.workspace.fs.readDirectory(folder);
+    const names = new RegExp(`^(${NAMES.map((name) => name.replace(".", "\\.").replace("*", ".*")).join("|")})$`);
+    return imagesAmong(entries.filter(([name]) => names.test(name)).map(([name]) => vscode.Uri.joinPath(folder, name)));
+  } catch {
+    return [];
+  }
+}
+
+async function imagesAmong(candidates: vscode.Uri[]): Promise<vscode.Uri[]> {
   const checked = await Promise.all(
     candidates.map(async (uri) => {
       try {

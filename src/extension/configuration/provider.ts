@@ -5,7 +5,7 @@
  */
 
 import * as vscode from "vscode";
-import { findImages, findSamples, pathOf } from "./guests";
+import { findImages, findSamples, imagesBeside, pathOf } from "./guests";
 import { complaintsAbout, withAbsolutePaths } from "./launch-attributes";
 
 type Configuration = vscode.DebugConfiguration;
@@ -59,11 +59,13 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
    * without asking.
    */
   async pickProgram(folder?: vscode.WorkspaceFolder, token?: vscode.CancellationToken): Promise<string | undefined> {
-    const images = await findImages(folder, token);
     const active = vscode.window.activeTextEditor?.document.uri;
-    const beside = images.filter((uri) => active !== undefined && folderOf(uri) === folderOf(active));
-    const only = images.length === 1 ? images[0] : beside.length === 1 ? beside[0] : undefined;
-    return only === undefined ? this.askForProgram(images) : pathOf(only);
+    const beside = active === undefined ? [] : await imagesBeside(active);
+    if (beside.length === 1) {
+      return pathOf(beside[0]!);
+    }
+    const images = await findImages(folder, token);
+    return images.length === 1 ? pathOf(images[0]!) : this.askForProgram(images);
   }
 
   private async askForProgram(images: vscode.Uri[]): Promise<string | undefined> {
@@ -120,18 +122,18 @@ export function launchOf(program: string, more: object = {}): Configuration {
 }
 
 function absolute(folder: vscode.WorkspaceFolder | undefined, path: string): string {
+  const base = folder ?? vscode.workspace.workspaceFolders?.[0];
+  // `${workspaceFolder}` is a path without its scheme, which the files of a virtual folder need.
+  if (base !== undefined && base.uri.scheme !== "file" && path.startsWith(`${base.uri.path}/`)) {
+    return base.uri.with({ path }).toString();
+  }
   if (/^([a-z][a-z0-9+.-]+:\/\/|\/|\\\\|[a-z]:[\\/])/i.test(path)) {
     return path;
   }
-  const base = folder ?? vscode.workspace.workspaceFolders?.[0];
   return base === undefined ? path : pathOf(vscode.Uri.joinPath(base.uri, path));
 }
 
 function inFolder(uri: vscode.Uri): string {
   const relative = vscode.workspace.asRelativePath(uri, false);
   return relative === uri.fsPath ? relative : `\${workspaceFolder}/${relative}`;
-}
-
-function folderOf(uri: vscode.Uri): string {
-  return vscode.Uri.joinPath(uri, "..").toString();
 }
