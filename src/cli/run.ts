@@ -23,8 +23,8 @@ const OPTIONS = {
   input: { type: "string" },
 } as const;
 
-/** Instructions between two looks at the outside: some milliseconds. */
-const SLICE = 1_000_000;
+/** Instructions between two looks at the outside: as many as take about this long, which depends on how often the guest traps. */
+const SLICE = { first: 50_000, least: 2_000, most: 4_000_000, shortMs: 10, longMs: 40 } as const;
 /** Console bytes that may wait for standard output before the guest is held. */
 const MAX_WAITING_OUTPUT = 0x40000;
 const CTRL_C = 3;
@@ -163,11 +163,16 @@ class Terminal {
 
   private async loop(): Promise<End> {
     const { machine } = this;
+    let slice: number = SLICE.first;
     for (;;) {
       await this.breathe();
       if (this.isInterrupted) return { kind: "interrupted" };
       const slept = machine.machine.slept;
-      const exit = machine.run(Math.min(this.limit, machine.instructionCount + SLICE));
+      const started = performance.now();
+      const exit = machine.run(Math.min(this.limit, machine.instructionCount + slice));
+      const elapsed = performance.now() - started;
+      if (elapsed < SLICE.shortMs) slice = Math.min(SLICE.most, slice * 2);
+      else if (elapsed > SLICE.longMs) slice = Math.max(SLICE.least, slice >>> 1);
       switch (exit.kind) {
         case "limit":
           if (machine.instructionCount >= this.limit) return exit;
