@@ -55,6 +55,8 @@ export class TrapLogPanel implements vscode.WebviewViewProvider, vscode.Disposab
     if (sequence !== undefined && this.bridge === undefined) {
       this.pendingSelection = sequence;
     }
+    // The panel is hidden from people who never had a guest; asking for it is having one.
+    await vscode.commands.executeCommand("setContext", "ring1.used", true);
     await vscode.commands.executeCommand(`${TRAP_LOG_VIEW}.focus`);
     if (sequence !== undefined) {
       this.bridge?.send({ type: "select", sequence });
