@@ -55,6 +55,7 @@ describe("a person in a browser without Node", () => {
     await workbench.goToLine(workbench.lineWith(join(folder, "hello", "main.c"), "look_around(&machine);"));
     await workbench.press("F9", "F5");
     await workbench.untilStoppedIn(/kernel_main/);
+    await workbench.only("Registers");
     await workbench.untilRow("Registers", /EIP.*kernel_main/);
     await workbench.picture("20-in-a-browser-without-node");
   });

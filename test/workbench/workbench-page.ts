@@ -14,13 +14,16 @@ export class WorkbenchPage {
   private constructor(readonly page: Page) {}
 
   /**
-   * Opens `folder` in a new page and waits until the extensions are loaded: before that, keys are lost. A folder with an
-   * extension may be given as one under development; the server must be `automated` then.
+   * Opens `folder` in a new page and waits until the extensions are loaded: before that, keys are lost. The folder of an
+   * extension may be given, to run in the browser's extension host; the server must be `automated` then.
    */
   static async open(browser: Browser, server: Server, folder: string, extension?: string): Promise<WorkbenchPage> {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1000 }, deviceScaleFactor: 1 });
     page.setDefaultTimeout(STEP_TIMEOUT_MS);
-    const development = extension && ([["extensionDevelopmentPath", server.remoteUri(extension)]] as const);
+    const development = extension && [
+      ["extensionDevelopmentPath", server.remoteUri(extension)] as const,
+      ["extensionDevelopmentKind", "web"] as const,
+    ];
     await page.goto(server.url(folder, development || undefined));
     const workbench = new WorkbenchPage(page);
     await workbench.ready();
