@@ -54,6 +54,8 @@ export class AdapterState {
   constructor(
     readonly dbg: Debugger,
     readonly connection: ProtocolConnection,
+    /** The client is done. */
+    readonly onDisconnect: () => void,
   ) {}
 
   /** The guest has moved on: numbers that were given out mean nothing any more. */

@@ -34,17 +34,31 @@ export class ProtocolConnection {
     }
     if (message?.type !== "request") return;
     const request = message as DebugProtocol.Request;
+    let body: unknown;
     try {
-      const body = await this.handler(request.command, request.arguments);
-      this.respond(request, true, body);
+      const result = this.handler(request.command, request.arguments);
+      // What is known at once is answered at once, so that nothing can come in between.
+      body = result instanceof Promise ? await result : result;
     } catch (error) {
-      const { message: text, body } = toErrorBody(error, request.command);
-      this.respond(request, false, body, text);
+      const failure = toErrorBody(error, request.command);
+      this.after = [];
+      this.respond(request, false, failure.body, failure.message);
+      return;
     }
-    // What a request causes comes after its answer.
+    this.finish(request, body);
+  }
+
+  /** The answer, and then what the request causes. */
+  private finish(request: DebugProtocol.Request, body: unknown): void {
     const after = this.after;
     this.after = [];
-    for (const action of after) action();
+    this.respond(request, true, body);
+    try {
+      for (const action of after) action();
+    } catch (error) {
+      // It is too late to refuse the request.
+      this.event("output", { category: "important", output: `${toErrorBody(error, request.command).message}\n` });
+    }
   }
 
   event(event: string, body?: unknown): void {

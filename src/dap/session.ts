@@ -107,7 +107,7 @@ export class Session {
       read: (path) => this.readFile(path),
       ...(host.files?.exists === undefined ? {} : { exists: (path) => host.files!.exists!(path) }),
     });
-    this.state = new AdapterState(dbg, this.connection);
+    this.state = new AdapterState(dbg, this.connection, () => host.onDisconnect?.());
   }
 
   /** Takes a message from the client. */
@@ -118,7 +118,6 @@ export class Session {
   private answer(command: string, args: unknown): unknown {
     const route = Object.hasOwn(ROUTES, command) ? ROUTES[command] : undefined;
     if (route === undefined) throw unknownRequest(command);
-    if (command === "disconnect") this.connection.afterResponse(() => this.host.onDisconnect?.());
     return route(this.state, args ?? {});
   }
 

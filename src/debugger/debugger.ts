@@ -291,11 +291,26 @@ export class Debugger {
   private async finish(session: Session, move: (session: Session) => Promise<Stop | undefined>): Promise<void> {
     // The answer to the request goes out first.
     await this.scheduler.yield();
-    const stop = (await move(session)) ?? { kind: "step" as const };
+    let stop: Stop;
+    try {
+      stop = (await move(session)) ?? { kind: "step" };
+    } catch (error) {
+      session.run.end();
+      this.fail(error);
+      return;
+    }
     session.run.end();
     this.flush();
     if (this.isDiscarded(session)) return;
     this.report(stop);
+  }
+
+  /** A bug of ours: the session ends, what led there can still be looked at. */
+  private fail(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.events.output("stderr", `Ring 1 has made a mistake of its own: ${text}\n`);
+    const reason = `Ring 1 has made a mistake of its own: ${text.split("\n")[0]}`;
+    this.end({ cause: "failed", reason, exitStatus: 1, instructionCount: this.session.vm.instructionCount });
   }
 
   private isDiscarded(session: Session): boolean {

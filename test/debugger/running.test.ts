@@ -48,6 +48,20 @@ describe("the debugger", function () {
     assert.equal(history(watched), history(free));
   });
 
+  it("ends the session with the reason when it fails itself, and lets what led there be looked at", async () => {
+    const h = new Harness();
+    await h.load("hello");
+    const { vm } = h.dbg.session;
+    vm.run = () => {
+      throw new Error("a wheel came off");
+    };
+    const outcome = await h.until(() => h.dbg.start());
+    assert.ok("end" in outcome);
+    assert.equal(outcome.end.cause, "failed");
+    assert.match(outcome.end.reason, /a wheel came off/);
+    assert.ok(h.dbg.stackFrames().length > 0);
+  });
+
   it("keeps what it told in order: console text before the end", async () => {
     const h = new Harness();
     const outcome = await h.launch("hello");

@@ -3,7 +3,7 @@
  * sense; else its answer goes out first and the guest moves afterwards, so that a stop never overtakes the answer.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import { EXCEPTIONS, errorCodeText, type Granularity, UserError } from "../../debugger";
+import { EXCEPTIONS, errorCodeText, type Granularity } from "../../debugger";
 import type { AdapterState } from "../adapter-state";
 import { badArgument, noCodeHere, noSuchFrame, noSuchTarget, nothingToExplain } from "../errors";
 
@@ -99,12 +99,7 @@ export function goTo(state: AdapterState, args: DebugProtocol.GotoArguments): vo
   if (address === undefined) throw noSuchTarget(args.targetId);
   state.connection.afterResponse(() => {
     state.forget();
-    try {
-      state.dbg.goto(address);
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      state.connection.event("output", { category: "important", output: `${error.message}\n` });
-    }
+    state.dbg.goto(address);
   });
 }
 

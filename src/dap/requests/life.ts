@@ -69,5 +69,8 @@ export async function terminate(state: AdapterState): Promise<void> {
 
 export async function disconnect(state: AdapterState): Promise<void> {
   await state.dbg.halt();
-  state.connection.afterResponse(() => state.dbg.terminate());
+  state.connection.afterResponse(() => {
+    state.dbg.terminate();
+    state.onDisconnect();
+  });
 }
