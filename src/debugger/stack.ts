@@ -21,6 +21,8 @@ const MAX_FRAMES = 512;
 /** Words of stack that are searched for a trap frame. */
 const TRAP_SEARCH_WORDS = 48;
 const ENTRIES_SEARCHED = 256;
+/** Length of INT n in bytes. */
+const INT_LENGTH = 2;
 
 export type FrameKind = "code" | "host" | "separator";
 
@@ -290,8 +292,10 @@ export class StackWalker {
     const from = `from ring ${next.ring}`;
     const newest = this.log.lastSequence;
     for (let n = newest; n > Math.max(newest - ENTRIES_SEARCHED, this.log.droppedCount); n--) {
-      if (this.log.eipAt(n) !== eip) continue;
+      // A software interrupt is logged where it stands and returns behind itself.
+      if (eip === undefined || eip - this.log.eipAt(n) > INT_LENGTH || eip < this.log.eipAt(n)) continue;
       const entry = this.log.entry(n)!;
+      if (entry.cpl !== next.ring) continue;
       if (entry.outcome !== "reflected" && entry.outcome !== "direct" && entry.outcome !== "interrupt") continue;
       const how =
         entry.outcome === "direct"

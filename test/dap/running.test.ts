@@ -222,6 +222,32 @@ describe("running under the debug adapter", function () {
     assert.fail("the Switcher was never reached");
   });
 
+  it("steps over system calls and page faults of ring 3, and into the kernel when asked", async () => {
+    const c = new Client();
+    const user = source("paging/user.c");
+    const first = lineOf(user, "check(heap[0] == 0 && heap[5 * 1024] == 0");
+    await c.launch("paging", {}, (client) =>
+      client.request("setBreakpoints", { source: { path: user }, breakpoints: [{ line: first }] }),
+    );
+    assert.equal((await c.request("ring1/status")).world, "user");
+    for (let line = first + 1; line <= first + 3; line++) {
+      assert.equal((await c.go("next")).reason, "step");
+      assert.equal((await c.top()).line, line);
+    }
+    assert.equal((await c.request("ring1/status")).ring, 3);
+    await c.request("setFunctionBreakpoints", { breakpoints: [{ name: "system_call" }] });
+    await c.go("continue");
+    for (let i = 0; i < 30 && (await c.request("ring1/status")).ring === 3; i++) {
+      await c.go("stepIn", { granularity: "instruction" });
+    }
+    assert.equal((await c.request("ring1/status")).ring, 1);
+    assert.ok((await c.frames()).some((frame) => /from ring 3, direct/.test(frame.name)));
+    await c.go("stepOut");
+    assert.equal((await c.request("ring1/status")).ring, 3);
+    assert.equal((await c.top()).name, "system_call");
+    await c.end();
+  });
+
   it("pauses a guest that spins with interrupts off, within 50 ms", async () => {
     const program = files.write("spin.elf", SPIN_INITIALISED);
     const c = new Client();
