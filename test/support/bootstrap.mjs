@@ -143,7 +143,7 @@ function testFiles(dir) {
     .sort();
 }
 
-const MOCHA = ["node_modules/mocha/bin/mocha.js", "--reporter", "test/support/reporter.cjs"];
+const MOCHA = ["node_modules/mocha/bin/mocha.js", "--exit", "--reporter", "test/support/reporter.cjs"];
 
 function unit(env) {
   const files = testFiles("out/test").filter((file) => !file.startsWith(join("out", "test", "workbench")));
