@@ -1,6 +1,6 @@
 /*
- * What the answers of one session share: the debugger, the connection, the numbers that were given out, and what the client said
- * about itself. The long answers (requests/) take this and their arguments, and nothing else.
+ * What the answers of one session share: the debugger, the connection, the numbers that were given out, and what the
+ * client said about itself. The long answers (requests/) take this and their arguments, and nothing else.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import {

@@ -1,6 +1,6 @@
 /*
- * What this adapter can do, as `initialize` answers: the list that a client draws its buttons and its breakpoint filters from. A line here
- * goes with a line in session.ts's table of routes. DAP specification, "Capabilities".
+ * What this adapter can do, as `initialize` answers: the list that a client draws its buttons and its breakpoint
+ * filters from. A line here goes with a line in session.ts's table of routes. DAP specification, "Capabilities".
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { TRAP_FILTERS } from "../debugger";

@@ -1,6 +1,7 @@
 /*
- * What a client can do wrong, one function per mistake, and how any error becomes a response. A person's mistake (UserError) is
- * shown as its sentence; a bug of ours says that it is one, with where it happened, and the session goes on.
+ * What a client can do wrong, one function per mistake, and how any error becomes a response. A person's mistake
+ * (UserError) is shown as its sentence; a bug of ours says that it is one, with where it happened, and the session goes
+ * on.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { UserError } from "../debugger";

@@ -1,6 +1,7 @@
 /*
- * Numbers for things that a client asks about later: frames, variables, targets. They hold until the guest moves on; a number of an
- * earlier stop is never given again, so a late question gets an honest answer instead of another frame's variables.
+ * Numbers for things that a client asks about later: frames, variables, targets. They hold until the guest moves on; a
+ * number of an earlier stop is never given again, so a late question gets an honest answer instead of another frame's
+ * variables.
  */
 export class Handles<T> {
   private items = new Map<number, T>();

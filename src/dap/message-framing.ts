@@ -3,7 +3,8 @@
  *
  *     Content-Length: 119\r\n \r\n {"seq":1,...}
  *
- * DAP specification, "Base Protocol". Bytes that are no message are skipped up to the next header, so a stray line does no harm.
+ * DAP specification, "Base Protocol". Bytes that are no message are skipped up to the next header, so a stray line does
+ * no harm.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 

@@ -1,7 +1,7 @@
 /*
- * Both ends of the Debug Adapter Protocol as one object: requests come in and are routed, responses and events go out, and a few
- * requests go the other way (`ring1/readFile`). How messages travel is not its business: the worker posts objects, the server
- * writes bytes (message-framing.ts).
+ * Both ends of the Debug Adapter Protocol as one object: requests come in and are routed, responses and events go out,
+ * and a few requests go the other way (`ring1/readFile`). How messages travel is not its business: the worker posts
+ * objects, the server writes bytes (message-framing.ts).
  *
  * DAP specification, "Base Protocol". Responses keep the order in which handlers finish; sequence numbers are ours.
  */

@@ -1,6 +1,6 @@
 /*
- * One debug session as a routing table: request -> answer, one line each. Short answers are here, long ones in requests/; what the
- * debugger tells becomes events below. It knows no transport: give it messages, it gives messages.
+ * One debug session as a routing table: request -> answer, one line each. Short answers are here, long ones in
+ * requests/; what the debugger tells becomes events below. It knows no transport: give it messages, it gives messages.
  *
  * DAP specification 1.71; the custom requests are in custom-requests.ts.
  */
@@ -28,7 +28,7 @@ export interface SessionHost {
   onDisconnect?(): void;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each row's function names the type of its arguments; the wire has no types.
+// biome-ignore lint/suspicious/noExplicitAny: each row's function names the type of its arguments, the wire has none.
 type Route = (state: AdapterState, args: any) => unknown;
 
 const ROUTES: Readonly<Record<string, Route>> = {

@@ -1,9 +1,10 @@
 /*
- * Breakpoints at places: by source line, function, instruction, or address. They are addresses that the engine stops at; guest
- * memory is never patched. What cannot be resolved yet (no program, no such line) is kept and resolved again when it can be.
+ * Breakpoints at places: by source line, function, instruction, or address. They are addresses that the engine stops
+ * at; guest memory is never patched. What cannot be resolved yet (no program, no such line) is kept and resolved again
+ * when it can be.
  *
- * A place in a kernel that is loaded elsewhere than it is linked gets both addresses; a stop at the load address counts only if
- * the guest executes that physical place there, so a user program at the same linear address does not hit it.
+ * A place in a kernel that is loaded elsewhere than it is linked gets both addresses; a stop at the load address counts
+ * only if the guest executes that physical place there, so a user program at the same linear address does not hit it.
  */
 import type { VirtualMachineInterface } from "../lguest";
 import { type Condition, compileCondition, compileHitCount } from "./conditions";

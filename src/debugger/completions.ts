@@ -1,6 +1,6 @@
 /*
- * What could come next while a person types in the Debug Console: commands, variables of the frame, members behind `.` and `->`,
- * registers behind `$` and `%`, types behind `(` and symbols by their beginning.
+ * What could come next while a person types in the Debug Console: commands, variables of the frame, members behind `.`
+ * and `->`, registers behind `$` and `%`, types behind `(` and symbols by their beginning.
  */
 import { stripped } from "../dwarf";
 import type { Debugger } from "./debugger";

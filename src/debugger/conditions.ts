@@ -1,9 +1,9 @@
 /*
- * What decides whether a place or a trap stops the guest: a condition (a C expression), a hit count (`5`, `>=5`, `%10`), and
- * the text of a logpoint with `{expressions}` in it.
+ * What decides whether a place or a trap stops the guest: a condition (a C expression), a hit count (`5`, `>=5`,
+ * `%10`), and the text of a logpoint with `{expressions}` in it.
  *
- * Conditions on traps are asked thousands of times a second, so one that only compares the trap's own numbers is turned into a
- * closure over numbers; anything else goes through the evaluator.
+ * Conditions on traps are asked thousands of times a second, so one that only compares the trap's own numbers is turned
+ * into a closure over numbers; anything else goes through the evaluator.
  */
 import { UserError } from "./errors";
 import { type Expression, evaluate, formatValue, isTrue, parseExpression, type Scope, splitForm } from "./expressions";
@@ -140,7 +140,10 @@ export function compileHitCount(text: string | undefined): ((hits: number) => bo
   }
 }
 
-/** A logpoint's text with each `{expression}` replaced by its value; `\{` is a brace. Mistakes are written into the text. */
+/**
+ * A logpoint's text with each `{expression}` replaced by its value; `\{` is a brace. Mistakes are written into the
+ * text.
+ */
 export function interpolate(text: string, scope: Scope, isTypeName: (name: string) => boolean): string {
   return text.replace(/\\([{}])|\{([^{}]*)\}/g, (_, escaped: string | undefined, expression: string | undefined) => {
     if (escaped !== undefined) return escaped;

@@ -1,6 +1,6 @@
 /*
- * The guest's console on its way to a terminal: bytes become text (UTF-8, also across writes), and a guest that floods it does
- * not fill our memory: between two deliveries only so much is kept, and what is left out is counted.
+ * The guest's console on its way to a terminal: bytes become text (UTF-8, also across writes), and a guest that floods
+ * it does not fill our memory: between two deliveries only so much is kept, and what is left out is counted.
  */
 
 export type ConsoleSource = "early" | "device";

@@ -1,9 +1,9 @@
 /*
- * The debugger as a person drives it: load, run, pause, step, look. One object per session; it knows no protocol, so a command
- * line or a test can hold it as well as the Debug Adapter.
+ * The debugger as a person drives it: load, run, pause, step, look. One object per session; it knows no protocol, so a
+ * command line or a test can hold it as well as the Debug Adapter.
  *
- * It ties together the machine (lguest), names (symbols.ts), the stack (stack.ts), breakpoints of all kinds, the trap log, and the
- * run loop (run-control.ts), and tells its owner through DebuggerEvents.
+ * It ties together the machine (lguest), names (symbols.ts), the stack (stack.ts), breakpoints of all kinds, the trap
+ * log, and the run loop (run-control.ts), and tells its owner through DebuggerEvents.
  */
 import type { GuestEvent, GuestObserver, VirtualMachine } from "../lguest";
 import { type Breakpoint, Breakpoints } from "./breakpoints";
@@ -97,7 +97,8 @@ export class Debugger {
     this.traps.onProblem = (text) => this.events.output("important", `${text}\n`);
   }
 
-  // -- life -------------------------------------------------------------------------------------------------------------------
+  // -- life
+  // -------------------------------------------------------------------------------------------------------------------
 
   /** Reads the files and makes the machine. Nothing runs yet. @throws UserError. */
   async load(plan: LaunchPlan): Promise<void> {
@@ -139,7 +140,8 @@ export class Debugger {
     });
   }
 
-  // -- what there is ----------------------------------------------------------------------------------------------------------
+  // -- what there is
+  // ----------------------------------------------------------------------------------------------------------
 
   /** @throws UserError when no guest was started. */
   get session(): Session {
@@ -240,7 +242,8 @@ export class Debugger {
     this.events.status(this.status());
   }
 
-  // -- running ----------------------------------------------------------------------------------------------------------------
+  // -- running
+  // ----------------------------------------------------------------------------------------------------------------
 
   continue(): void {
     this.go((session) => session.run.runUntil());
@@ -361,7 +364,8 @@ export class Debugger {
     });
   }
 
-  // -- wiring -----------------------------------------------------------------------------------------------------------------
+  // -- wiring
+  // -----------------------------------------------------------------------------------------------------------------
 
   private adopt(vm: VirtualMachine): void {
     const { symbols } = this.program!;

@@ -1,9 +1,11 @@
 /*
- * Machine code as text. iced-x86 decodes and formats in AT&T syntax; symbols are added behind addresses, as objdump does.
+ * Machine code as text. iced-x86 decodes and formats in AT&T syntax; symbols are added behind addresses, as objdump
+ * does.
  *
- * The Disassembly view asks for instructions before an address, but x86 code can only be read forwards. So decoding starts
- * at a place known to begin an instruction (a symbol, a line), or, where there is none, at the start that reaches the
- * address through the most valid instructions. What is not mapped comes out as invalid lines: the count asked for is kept.
+ * The Disassembly view asks for instructions before an address, but x86 code can only be read forwards. So decoding
+ * starts at a place known to begin an instruction (a symbol, a line), or, where there is none, at the start that
+ * reaches the address through the most valid instructions. What is not mapped comes out as invalid lines: the count
+ * asked for is kept.
  */
 import {
   Code,
@@ -94,7 +96,9 @@ export class Disassembler {
     return lines;
   }
 
-  /** Decodes; with `mayStop` the last fifteen bytes are left for the next round, where their instructions may be whole. */
+  /**
+   * Decodes; with `mayStop` the last fifteen bytes are left for the next round, where their instructions may be whole.
+   */
   private decode(bytes: Uint8Array, address: number, most: number, bitness: number, mayStop: boolean): CodeLine[] {
     const decoder = new Decoder(bitness, bytes, DecoderOptions.None);
     const instruction = new Instruction();

@@ -1,6 +1,6 @@
 /*
- * What a user can do wrong, one function per mistake: each gives a UserError whose message says what was wrong and, where
- * there is one, the way out. Anything else that is thrown in this folder is a bug of ours and is reported as one.
+ * What a user can do wrong, one function per mistake: each gives a UserError whose message says what was wrong and,
+ * where there is one, the way out. Anything else that is thrown in this folder is a bug of ours and is reported as one.
  *
  * STYLE: "four kinds of wrong, four paths"; this is the third.
  */

@@ -1,6 +1,6 @@
 /*
- * What names mean in a frame: its variables first, then globals, enumerators, symbols, and registers as they were in that
- * frame. Trap conditions put the trap's own names (`vector`, `cr2`, `arg1`) in front of all these.
+ * What names mean in a frame: its variables first, then globals, enumerators, symbols, and registers as they were in
+ * that frame. Trap conditions put the trap's own names (`vector`, `cr2`, `arg1`) in front of all these.
  */
 import {
   ArrayType,

@@ -1,4 +1,5 @@
-// What a person drives: one Debugger per session. Start with debugger.ts; stack.ts, stepping.ts and traps/ are the hearts.
+// What a person drives: one Debugger per session. Start with debugger.ts; stack.ts, stepping.ts and traps/ are the
+// hearts.
 export {
   type Breakpoint,
   type FunctionBreakpoint,

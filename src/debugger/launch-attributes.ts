@@ -1,6 +1,6 @@
 /*
- * launch.json for type `ring1`, checked. What VS Code's schema would have refused comes here all the same from other clients, so
- * each attribute is looked at, and a mistake is answered by a sentence that says what was expected.
+ * launch.json for type `ring1`, checked. What VS Code's schema would have refused comes here all the same from other
+ * clients, so each attribute is looked at, and a mistake is answered by a sentence that says what was expected.
  */
 import type { VirtualMachineOptions } from "../lguest";
 import { badOption, nearestNames, UserError, unknownOption } from "./errors";

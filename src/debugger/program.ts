@@ -1,7 +1,7 @@
 /*
- * From launch attributes to a machine with a guest in it: reads the files, opens the images for their symbols, makes the machine.
- * Everything that a user can get wrong with files becomes a sentence here. Debug information that is missing or broken is no
- * reason to refuse: debugging goes on with less, and says so.
+ * From launch attributes to a machine with a guest in it: reads the files, opens the images for their symbols, makes
+ * the machine. Everything that a user can get wrong with files becomes a sentence here. Debug information that is
+ * missing or broken is no reason to refuse: debugging goes on with less, and says so.
  */
 import { openDwarf } from "../dwarf";
 import { ElfError, type ElfFile, openElf } from "../elf";

@@ -1,6 +1,6 @@
 /*
- * The Debug Console: expressions, and a few commands that people know from gdb. `help` explains them; a command that is wrong says
- * how it is written. One table: name, usage, what it does, and the function.
+ * The Debug Console: expressions, and a few commands that people know from gdb. `help` explains them; a command that is
+ * wrong says how it is written. One table: name, usage, what it does, and the function.
  */
 import { groupDigits, hex } from "../base";
 import { stripped, structDefinition, typeName } from "../dwarf";
@@ -66,7 +66,10 @@ const COMMANDS: readonly Command[] = [
 ];
 const HIDDEN = new Set(["p", "disas"]);
 
-/** What a line typed by a person gives. A value when it was an expression, text when it was a command. @throws UserError. */
+/**
+ * What a line typed by a person gives. A value when it was an expression, text when it was a command. @throws
+ * UserError.
+ */
 export function runLine(
   dbg: Debugger,
   line: string,

@@ -1,9 +1,10 @@
 /*
- * Runs the machine in slices, so that requests are answered in between, and decides at each exit whether the person at the
- * keyboard wants to know. Slices are counted in instructions and their length adapts to about eight milliseconds; an observer that
- * is asked too often ends a slice early.
+ * Runs the machine in slices, so that requests are answered in between, and decides at each exit whether the person at
+ * the keyboard wants to know. Slices are counted in instructions and their length adapts to about eight milliseconds;
+ * an observer that is asked too often ends a slice early.
  *
- * Stepping (stepping.ts) is built on the two moves here: one instruction, and "run until one of these places is reached".
+ * Stepping (stepping.ts) is built on the two moves here: one instruction, and "run until one of these places is
+ * reached".
  */
 import { type GuestEvent, NANOSECONDS_PER_INSTRUCTION, type VirtualMachineInterface, type VmExit } from "../lguest";
 import type { Breakpoint } from "./breakpoints";

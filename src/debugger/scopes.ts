@@ -1,9 +1,9 @@
 /*
- * What is shown under a frame: arguments, locals, globals, and the registers in groups, as trees whose nodes can be opened, named
- * again in an expression, and set.
+ * What is shown under a frame: arguments, locals, globals, and the registers in groups, as trees whose nodes can be
+ * opened, named again in an expression, and set.
  *
- * A node is made when its parent is opened; nothing is read before. Setting takes an expression (`eax + 4`, `kernel_main`), or what
- * the type itself understands (`RED | BLUE`, `"text"`, `'a'`).
+ * A node is made when its parent is opened; nothing is read before. Setting takes an expression (`eax + 4`,
+ * `kernel_main`), or what the type itself understands (`RED | BLUE`, `"text"`, `'a'`).
  */
 import { stripped } from "../dwarf";
 import { readOnly, UserError } from "./errors";

@@ -1,7 +1,7 @@
 /*
- * Source paths: what the compiler wrote down, and what is on this computer. First the user's `sourceMap` prefixes apply;
- * then, if the result is not there, its last parts are looked for beside the program and in the folders above it, so that a
- * tree that was moved (or built elsewhere) is found without any setting.
+ * Source paths: what the compiler wrote down, and what is on this computer. First the user's `sourceMap` prefixes
+ * apply; then, if the result is not there, its last parts are looked for beside the program and in the folders above
+ * it, so that a tree that was moved (or built elsewhere) is found without any setting.
  */
 
 /** What can be asked of files without waiting. */

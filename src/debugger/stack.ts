@@ -1,9 +1,10 @@
 /*
- * Stacks, stitched across worlds: host frames (TypeScript, by name), the Switcher, then the guest's own stack, through trap
- * frames down to ring 3. Between two worlds stands a separator that says why it was left.
+ * Stacks, stitched across worlds: host frames (TypeScript, by name), the Switcher, then the guest's own stack, through
+ * trap frames down to ring 3. Between two worlds stands a separator that says why it was left.
  *
- * A guest frame is left by call frame information where there is some; else by the frame pointer; else by a trap frame that
- * is recognised on the stack (EIP, CS, EFLAGS with selectors that exist). System V ABI, Intel386 supplement; SDM Vol. 3, 6.12.1.
+ * A guest frame is left by call frame information where there is some; else by the frame pointer; else by a trap frame
+ * that is recognised on the stack (EIP, CS, EFLAGS with selectors that exist). System V ABI, Intel386 supplement; SDM
+ * Vol. 3, 6.12.1.
  */
 import type { FrameContext, FunctionFrame } from "../dwarf";
 import type { VirtualMachineInterface, World } from "../lguest";
@@ -275,7 +276,9 @@ export class StackWalker {
       );
   }
 
-  /** Whether EIP, CS and EFLAGS lie at an address: a code selector that exists, flags that can be, code that is known. */
+  /**
+   * Whether EIP, CS and EFLAGS lie at an address: a code selector that exists, flags that can be, code that is known.
+   */
   private isTrapFrame(slot: number): boolean {
     const [eip, cs, eflags] = [0, 4, 8].map((offset) => this.memory.word(slot + offset));
     if (eip === undefined || cs === undefined || eflags === undefined) return false;

@@ -1,10 +1,10 @@
 /*
- * Step in, over and out, by line and by instruction, in two manners. As the guest: the hypervisor is atomic, an instruction
- * that traps and is repeated counts once, and injected interrupts are run through. As the machine: each instruction of the
- * Switcher is a step of its own.
+ * Step in, over and out, by line and by instruction, in two manners. As the guest: the hypervisor is atomic, an
+ * instruction that traps and is repeated counts once, and injected interrupts are run through. As the machine: each
+ * instruction of the Switcher is a step of its own.
  *
- * A line is stepped by instructions until another line begins; calls, system calls and faults that are stepped over are run at
- * full speed to the place where they come back to, in the same frame.
+ * A line is stepped by instructions until another line begins; calls, system calls and faults that are stepped over are
+ * run at full speed to the place where they come back to, in the same frame.
  */
 import type { VirtualMachineInterface } from "../lguest";
 import type { CodeLine, Disassembler } from "./disassembly";
@@ -86,7 +86,8 @@ export class Stepper {
     return (await this.run.runUntil([{ address, isReached: () => true }])) ?? STEP;
   }
 
-  // -- lines ------------------------------------------------------------------------------------------------------------------
+  // -- lines
+  // ------------------------------------------------------------------------------------------------------------------
 
   private async line(kind: "in" | "over"): Promise<Stop> {
     let stretch = this.lineHere()!;
@@ -156,7 +157,8 @@ export class Stepper {
     }
   }
 
-  // -- instructions -----------------------------------------------------------------------------------------------------------
+  // -- instructions
+  // -----------------------------------------------------------------------------------------------------------
 
   /** One instruction of the guest, with whatever the host does for it. */
   private async guestInstruction(): Promise<Move> {
@@ -204,8 +206,8 @@ export class Stepper {
   }
 
   /**
-   * From a stop before the host acts: it acts. Where that leads elsewhere (a handler, behind an emulated instruction) was the step; a
-   * handler that is stepped over is run first. Undefined when the guest is where it was.
+   * From a stop before the host acts: it acts. Where that leads elsewhere (a handler, behind an emulated instruction)
+   * was the step; a handler that is stepped over is run first. Undefined when the guest is where it was.
    */
   private async hostActs(kind: "in" | "over"): Promise<Stop | undefined> {
     if (this.isGuest) return undefined;
@@ -231,7 +233,8 @@ export class Stepper {
     return undefined;
   }
 
-  // -- questions --------------------------------------------------------------------------------------------------------------
+  // -- questions
+  // --------------------------------------------------------------------------------------------------------------
 
   private get isGuest(): boolean {
     return this.vm.world === "guest" || this.vm.world === "user";

@@ -1,6 +1,6 @@
 /*
- * Stops and ends in words. A stop says what happened, where, and what comes next if the guest goes on; an end says why, with the
- * exit status that the command line would give.
+ * Stops and ends in words. A stop says what happened, where, and what comes next if the guest goes on; an end says why,
+ * with the exit status that the command line would give.
  */
 import { hex } from "../base";
 import type { GuestEvent, VirtualMachine, VmExit } from "../lguest";

@@ -1,9 +1,9 @@
 /*
- * Names and lines of addresses, and addresses of names and lines, over all images: the kernel, further ELF files, and the
- * Switcher's own symbols.
+ * Names and lines of addresses, and addresses of names and lines, over all images: the kernel, further ELF files, and
+ * the Switcher's own symbols.
  *
- * A kernel runs for a while at physical addresses before it turns to its linked ones. So an address that no image covers is
- * looked up again as a load address (p_paddr), and breakpoints are set at both (`aliasesOf`).
+ * A kernel runs for a while at physical addresses before it turns to its linked ones. So an address that no image
+ * covers is looked up again as a load address (p_paddr), and breakpoints are set at both (`aliasesOf`).
  */
 import { hex } from "../base";
 import type { BreakpointLocation, Dwarf, LineAddresses, Lookup, SourceLocation, SourcePosition } from "../dwarf";
@@ -122,7 +122,10 @@ export class Symbols {
     return segment && segment.physicalAddress + address - segment.virtualAddress;
   }
 
-  /** Where a breakpoint on a source line goes, over all images. The refusal of the first image that knows the file counts. */
+  /**
+   * Where a breakpoint on a source line goes, over all images. The refusal of the first image that knows the file
+   * counts.
+   */
   addressesOfLine(path: string, line: number, column?: number): Lookup<LineAddresses> {
     let refusal: Lookup<LineAddresses> | undefined;
     for (const { dwarf } of this.images) {

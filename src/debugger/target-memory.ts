@@ -1,9 +1,9 @@
 /*
- * Memory of the stopped machine in three spaces: linear (as the guest means it, through its own tables), guest-physical and
- * host-physical. A reference is how DAP names a place: `0xC0100000`, `gpa:0x1000`, `hpa:0x1000`.
+ * Memory of the stopped machine in three spaces: linear (as the guest means it, through its own tables), guest-physical
+ * and host-physical. A reference is how DAP names a place: `0xC0100000`, `gpa:0x1000`, `hpa:0x1000`.
  *
- * Reading never changes anything: no accessed bit, no TLB entry, no shadow page. While ring-0 code runs, linear addresses that
- * the guest does not map are looked up in the tables that the processor uses then.
+ * Reading never changes anything: no accessed bit, no TLB entry, no shadow page. While ring-0 code runs, linear
+ * addresses that the guest does not map are looked up in the tables that the processor uses then.
  */
 import { hex } from "../base";
 import type { VirtualMachineInterface } from "../lguest";
@@ -41,7 +41,10 @@ export class TargetMemory {
     return bytes;
   }
 
-  /** Writes all bytes. @throws UserError that names the first address that cannot be written; what lies before it is written. */
+  /**
+   * Writes all bytes. @throws UserError that names the first address that cannot be written; what lies before it is
+   * written.
+   */
   write(space: Space, address: number, bytes: Uint8Array): void {
     const written = this.writeSome(space, address, bytes);
     if (written < bytes.length) throw unwritable((address + written) >>> 0, space);

@@ -1,10 +1,10 @@
 /*
- * Stops at what happens between guest and host: exceptions as the guest sees them, hypercalls, injected interrupts, every exit,
- * world switches, and the moment before the guest is killed. The guest is stopped before the host (or, for a direct trap, the
- * processor) acts, so the state is that of the instruction that trapped.
+ * Stops at what happens between guest and host: exceptions as the guest sees them, hypercalls, injected interrupts,
+ * every exit, world switches, and the moment before the guest is killed. The guest is stopped before the host (or, for
+ * a direct trap, the processor) acts, so the state is that of the instruction that trapped.
  *
- * Whether the guest will see a fault is not known at that moment but can be told: the host's rules are looked up in the tables
- * that it will look at. Filters are asked on every trap, so nothing is computed that no filter needs.
+ * Whether the guest will see a fault is not known at that moment but can be told: the host's rules are looked up in the
+ * tables that it will look at. Filters are asked on every trap, so nothing is computed that no filter needs.
  */
 import type { GuestEvent, VirtualMachineInterface } from "../lguest";
 import { type Condition, compileCondition, compileHitCount, type TrapNumbers } from "./conditions";
@@ -134,7 +134,10 @@ export class TrapBreakpoints {
     return this.active.some(({ id }) => id === "worldSwitch") || this.permanent.has("worldSwitch");
   }
 
-  /** The filter that stops at an event, if one does. `scopeOf` makes the scope for conditions that need more than numbers. */
+  /**
+   * The filter that stops at an event, if one does. `scopeOf` makes the scope for conditions that need more than
+   * numbers.
+   */
   match(
     event: GuestEvent,
     vm: VirtualMachineInterface,

@@ -2,7 +2,8 @@
  * Data breakpoints: any number, any length, in linear, guest-physical or host-physical memory. The processor watches
  * host-physical pages, so a linear place is translated when it is set and again when the guest changes its page tables.
  *
- * "Write" stops when the value has changed; "read" and "readWrite" stop at each access. The access has happened by then.
+ * "Write" stops when the value has changed; "read" and "readWrite" stop at each access. The access has happened by
+ * then.
  */
 import { hex } from "../base";
 import type { VirtualMachineInterface } from "../lguest";

@@ -1,6 +1,7 @@
 /*
- * The engine as a Node worker thread: DAP messages are posted in both directions as objects, one session per worker. A guest that
- * spins keeps this thread busy and nobody else; a bug in here ends this thread and the one who started it is told why.
+ * The engine as a Node worker thread: DAP messages are posted in both directions as objects, one session per worker. A
+ * guest that spins keeps this thread busy and nobody else; a bug in here ends this thread and the one who started it is
+ * told why.
  */
 import { parentPort } from "node:worker_threads";
 import { Session } from "../dap";

@@ -1,6 +1,6 @@
 /*
- * What a session needs of Node: a clock, a way to let messages in between two slices, and the file system. Used by the worker thread
- * and by the DAP server alike.
+ * What a session needs of Node: a clock, a way to let messages in between two slices, and the file system. Used by the
+ * worker thread and by the DAP server alike.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

@@ -1,6 +1,7 @@
 /*
- * The engine as a Web Worker: the same messages as in index.ts, without Node. Files come from the client (`ring1/readFile`), and a
- * message channel lets messages in between two slices, since timers in browsers wait at least four milliseconds.
+ * The engine as a Web Worker: the same messages as in index.ts, without Node. Files come from the client
+ * (`ring1/readFile`), and a message channel lets messages in between two slices, since timers in browsers wait at least
+ * four milliseconds.
  */
 
 import { Session } from "../dap";

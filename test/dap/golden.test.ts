@@ -1,5 +1,6 @@
-// Whole sessions as transcripts: what a client sends and what it gets, line by line. RING1_BLESS=1 writes them anew; their diff is
-// read like code. What depends on time (status, the pace of the log's events) and on the place of the files is left out.
+// Whole sessions as transcripts: what a client sends and what it gets, line by line. RING1_BLESS=1 writes them anew;
+// their diff is read like code. What depends on time (status, the pace of the log's events) and on the place of the
+// files is left out.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

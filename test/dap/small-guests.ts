@@ -1,4 +1,5 @@
-// Guests of a few instructions, built byte by byte: for what the sample guests do not do, such as spinning for ever or flooding.
+// Guests of a few instructions, built byte by byte: for what the sample guests do not do, such as spinning for ever or
+// flooding.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

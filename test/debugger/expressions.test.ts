@@ -1,4 +1,5 @@
-// C expressions: parsing, C's arithmetic, pointers, structures, registers, assignment, forms, mistakes. On a made-up scope.
+// C expressions: parsing, C's arithmetic, pointers, structures, registers, assignment, forms, mistakes. On a made-up
+// scope.
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import {

@@ -1,6 +1,7 @@
 /*
- * Breakpoints of all kinds between DAP's shapes and the debugger's: lines, functions, instructions, data, traps. What cannot be placed is
- * answered with `verified: false` and the reason, never with a failed request, since others in the same request may be good.
+ * Breakpoints of all kinds between DAP's shapes and the debugger's: lines, functions, instructions, data, traps. What
+ * cannot be placed is answered with `verified: false` and the reason, never with a failed request, since others in the
+ * same request may be good.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import {

@@ -1,6 +1,7 @@
 /*
- * What makes the guest go: continue, steps, goto, and where a step or a jump could lead. A request is refused at once when it makes no
- * sense; else its answer goes out first and the guest moves afterwards, so that a stop never overtakes the answer.
+ * What makes the guest go: continue, steps, goto, and where a step or a jump could lead. A request is refused at once
+ * when it makes no sense; else its answer goes out first and the guest moves afterwards, so that a stop never overtakes
+ * the answer.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { EXCEPTIONS, errorCodeText, type Granularity } from "../../debugger";

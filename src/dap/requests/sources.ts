@@ -1,6 +1,6 @@
 /*
- * Sources and modules: files that the debug information names, and the Switcher's listing, which exists only here and is served as
- * a virtual document.
+ * Sources and modules: files that the debug information names, and the Switcher's listing, which exists only here and
+ * is served as a virtual document.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { hex } from "../../base";

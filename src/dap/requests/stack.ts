@@ -1,6 +1,6 @@
 /*
- * Threads, frames, scopes. There is one thread, the virtual processor; its stack goes through all worlds, with label frames between
- * them.
+ * Threads, frames, scopes. There is one thread, the virtual processor; its stack goes through all worlds, with label
+ * frames between them.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { memoryReference, type StackFrame, scopesOf } from "../../debugger";

@@ -1,6 +1,6 @@
 /*
- * Variables, and expressions that give variables: what is shown in the Variables view, in watches, in hovers and in the console. A tree is
- * opened level by level; each level's numbers (variablesReference) hold until the guest moves on.
+ * Variables, and expressions that give variables: what is shown in the Variables view, in watches, in hovers and in the
+ * console. A tree is opened level by level; each level's numbers (variablesReference) hold until the guest moves on.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import {

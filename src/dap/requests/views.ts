@@ -1,6 +1,6 @@
 /*
- * The custom requests of the views: registers, tables, paging, the trap log, the hypervisor. The shapes are in custom-requests.ts;
- * the debugger gives the same shapes without knowing them, which the compiler checks here.
+ * The custom requests of the views: registers, tables, paging, the trap log, the hypervisor. The shapes are in custom-
+ * requests.ts; the debugger gives the same shapes without knowing them, which the compiler checks here.
  */
 import {
   addressOfText,

@@ -1,6 +1,6 @@
 /*
- * Evaluates a tree in a scope. C's rules: arrays and functions decay to pointers, the usual arithmetic conversions decide
- * widths and signs, pointers count in elements; assignments write through to registers and memory.
+ * Evaluates a tree in a scope. C's rules: arrays and functions decay to pointers, the usual arithmetic conversions
+ * decide widths and signs, pointers count in elements; assignments write through to registers and memory.
  *
  * What names and types mean comes in through `Scope`, so that breakpoint conditions, watches and the trap log's
  * conditions share this one evaluator. ISO C, 6.3.1.8 and 6.5.

@@ -1,6 +1,6 @@
 /*
- * How a value is written. The value tree writes most things itself; here are the forms a person can ask for behind a comma
- * (`flags,x`), and registers, which are hexadecimal with their symbol or their decimal value beside it.
+ * How a value is written. The value tree writes most things itself; here are the forms a person can ask for behind a
+ * comma (`flags,x`), and registers, which are hexadecimal with their symbol or their decimal value beside it.
  *
  * `,x` hexadecimal, `,d` decimal, `,o` octal, `,b` binary, `,c` character, `,s` text: as in gdb and Visual Studio.
  */

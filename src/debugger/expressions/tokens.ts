@@ -1,6 +1,6 @@
 /*
- * The words of an expression: numbers (decimal, 0x, 0b, octal, character constants), names, `$register` and `%register`,
- * operators, and the `file.c` of `file.c::name`, which is one word although it holds a dot.
+ * The words of an expression: numbers (decimal, 0x, 0b, octal, character constants), names, `$register` and
+ * `%register`, operators, and the `file.c` of `file.c::name`, which is one word although it holds a dot.
  *
  * ISO C, 6.4; gdb's manual, "Program Variables", for the rest.
  */

@@ -22,7 +22,9 @@ import { UserError } from "../errors";
 export interface Cell {
   readonly name: string;
   get(): bigint;
-  /** @throws UserError for a value that it cannot take. Absent: it cannot be changed, for the reason `readOnly` gives. */
+  /**
+   * @throws UserError for a value that it cannot take. Absent: it cannot be changed, for the reason `readOnly` gives.
+   */
   set?(value: bigint): void;
   readonly readOnly?: string;
 }

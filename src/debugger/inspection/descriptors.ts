@@ -1,6 +1,6 @@
 /*
- * Descriptors and gates taken apart: the two words of a GDT or IDT entry as named fields, and a segment register's hidden
- * part put back into that form, so that table and register can be compared field by field.
+ * Descriptors and gates taken apart: the two words of a GDT or IDT entry as named fields, and a segment register's
+ * hidden part put back into that form, so that table and register can be compared field by field.
  *
  * SDM Vol. 3, figures 3-8 (segment descriptor), 6-2 (gates); table 3-2 (system types).
  */

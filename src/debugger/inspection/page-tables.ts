@@ -2,8 +2,8 @@
  * The guest's page tables beside the shadow that the processor uses, merged into as few rows as tell the truth. The top
  * level has one region per run of equal directory entries; opening a region reads its tables and no others.
  *
- * The guest's entries lie in guest-physical memory, the shadow's in host-physical memory; a guest entry corresponds to the
- * shadow entry whose frame is the host's frame of the guest's frame. SDM Vol. 3, 4.3; lguest's shadow rules.
+ * The guest's entries lie in guest-physical memory, the shadow's in host-physical memory; a guest entry corresponds to
+ * the shadow entry whose frame is the host's frame of the guest's frame. SDM Vol. 3, 4.3; lguest's shadow rules.
  */
 import type { VirtualMachineInterface } from "../../lguest";
 import { UserError } from "../errors";

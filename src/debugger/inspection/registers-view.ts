@@ -1,6 +1,6 @@
 /*
- * The Registers view's rows: every register with its named bits, what it points at, the hidden part of segment registers with
- * the table entry it came from, and a sentence where belief and truth differ.
+ * The Registers view's rows: every register with its named bits, what it points at, the hidden part of segment
+ * registers with the table entry it came from, and a sentence where belief and truth differ.
  */
 import { hex } from "../../base";
 import type { VirtualMachineInterface } from "../../lguest";

@@ -1,6 +1,7 @@
 /*
- * GDT, IDT and the hypervisor's state for the views: the machine says what is there and why, here it is decoded and joined with
- * what else is known: which segment registers use an entry, where handlers are, how often a vector fired, what is broken on.
+ * GDT, IDT and the hypervisor's state for the views: the machine says what is there and why, here it is decoded and
+ * joined with what else is known: which segment registers use an entry, where handlers are, how often a vector fired,
+ * what is broken on.
  */
 import { NANOSECONDS_PER_INSTRUCTION, type VirtualMachineInterface } from "../../lguest";
 import type { Registers } from "../registers";

@@ -1,7 +1,7 @@
 /*
- * One linear address through both sets of tables, step by step, and what a read, a write and an execution from ring 1 and
- * from ring 3 would do: the processor looks at the shadow; when that refuses, the host looks at the guest's tables and
- * fills the shadow, passes the fault on, or kills the guest.
+ * One linear address through both sets of tables, step by step, and what a read, a write and an execution from ring 1
+ * and from ring 3 would do: the processor looks at the shadow; when that refuses, the host looks at the guest's tables
+ * and fills the shadow, passes the fault on, or kills the guest.
  *
  * SDM Vol. 3, 4.6 (access rights), 4.7 (error code); lguest's demand_page for the rest.
  */

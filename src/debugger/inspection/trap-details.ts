@@ -1,6 +1,7 @@
 /*
- * Everything about one entry of the trap log: arguments with names and units, the error code taken apart, the registers of that
- * moment, the table entries concerned, neighbours that belong to it, and in a sentence what the host did and why.
+ * Everything about one entry of the trap log: arguments with names and units, the error code taken apart, the registers
+ * of that moment, the table entries concerned, neighbours that belong to it, and in a sentence what the host did and
+ * why.
  */
 import { hex } from "../../base";
 import type { CodeLocation, Symbols } from "../symbols";

@@ -1,4 +1,5 @@
-// The trap log: ring (trap-log.ts), filters (trap-filter.ts), pages and figures (trap-queries.ts), words (trap-kinds.ts).
+// The trap log: ring (trap-log.ts), filters (trap-filter.ts), pages and figures (trap-queries.ts), words (trap-
+// kinds.ts).
 export { compileFilter, type PlaceNames, parseFilter, type TrapFilterTerm } from "./trap-filter";
 export * from "./trap-kinds";
 export { kindOf, type TrapEntry, TrapLog } from "./trap-log";

@@ -1,9 +1,9 @@
 /*
- * Which entries of the trap log somebody wants to see. Terms with the same key are alternatives, different keys must all
- * hold, terms with `not` must not; text terms are no alternatives. Texts compare without case.
+ * Which entries of the trap log somebody wants to see. Terms with the same key are alternatives, different keys must
+ * all hold, terms with `not` must not; text terms are no alternatives. Texts compare without case.
  *
- * A filter is compiled into one predicate over the log's columns. Texts are matched once per distinct string or address and
- * remembered, so a million entries cost a million table look-ups, not a million searches.
+ * A filter is compiled into one predicate over the log's columns. Texts are matched once per distinct string or address
+ * and remembered, so a million entries cost a million table look-ups, not a million searches.
  */
 import { UserError } from "../errors";
 import {
@@ -128,8 +128,8 @@ function remembered(test: (key: number) => boolean): (key: number) => boolean {
 }
 
 /**
- * Reads a filter as it is written: `vector:14 outcome:reflected -symbol:idle SET_PTE 1000..2000`. Words without a key are
- * text. @throws UserError that names the term and what would be right.
+ * Reads a filter as it is written: `vector:14 outcome:reflected -symbol:idle SET_PTE 1000..2000`. Words without a key
+ * are text. @throws UserError that names the term and what would be right.
  */
 export function parseFilter(text: string): TrapFilterTerm[] {
   return [...text.matchAll(/(-|!)?(?:(\w+):)?("[^"]*"|\S+)/g)].map(([, minus, key, quoted]) => {

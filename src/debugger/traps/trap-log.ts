@@ -203,7 +203,8 @@ export class TrapLog {
     return REGISTER_NAMES.map((name, i) => ({ name, value: this.registerRing[at + i] }));
   }
 
-  // -- columns, for filters and histograms: no check, `n` must be kept --------------------------------------------------------
+  // -- columns, for filters and histograms: no check, `n` must be kept
+  // --------------------------------------------------------
   instructionAt(n: number): number {
     return this.columns.instruction[this.slot(n)];
   }
