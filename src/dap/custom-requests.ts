@@ -63,7 +63,7 @@ export interface LaunchAttributes {
   /** Vectors (`14`, `#PF`) and hypercalls (`SET_PTE`, `hypercall`) to break on from the start. */
   trapBreakpoints?: (number | string)[];
   /** Default `interpreter`. */
-  engine?: "direct" | "interpreter" | "jit";
+  engine?: "direct" | "interpreter";
   /** Source path prefixes: from what the debug information says to what is on this computer. */
   sourceMap?: Record<string, string>;
   /** Seed of the guest's random numbers. Default 0. */
