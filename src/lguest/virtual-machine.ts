@@ -48,7 +48,7 @@ const DEFAULT_WALL_CLOCK = 1_767_225_600;
 const MEGABYTE = 0x100000;
 const PAGE = 0x1000;
 const DEFAULT_HOST_MEGABYTES = 17;
-const FEATURES: HostFeatures = { hasPge: true, hasSep: true, hasStableTsc: true };
+const FEATURES: HostFeatures = { hasPge: true, hasSep: true, hasStableTsc: true, hasSse: true };
 
 const GENERAL: Readonly<Record<string, number>> = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 };
 const SEGMENTS: Readonly<Record<string, number>> = {

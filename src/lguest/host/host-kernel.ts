@@ -66,6 +66,8 @@ export interface HostFeatures {
   readonly hasSep: boolean;
   /** The time stamp counter is constant and the host trusts it. */
   readonly hasStableTsc: boolean;
+  /** The host switches SSE on, for its programs and so for guests. Absent: not. */
+  readonly hasSse?: boolean;
 }
 
 export class HostKernel {
@@ -94,7 +96,8 @@ export class HostKernel {
     if (!(cpuCount >= 1 && cpuCount <= MAX_CPUS)) throw new Error(`a host has 1 to ${MAX_CPUS} CPUs, not ${cpuCount}`);
     this.features = { ...features };
     this.pages = new PageAllocator(machine.cpu, FREE_PAGES, hostBytes);
-    this.cr4 = Array.from({ length: cpuCount }, () => (features.hasPge ? Cr4.PGE : 0));
+    const cr4 = (features.hasPge ? Cr4.PGE : 0) | (features.hasSse ? Cr4.OSFXSR | Cr4.OSXMMEXCPT : 0);
+    this.cr4 = Array.from({ length: cpuCount }, () => cr4);
     this.code = assembleHostCode();
     this.switcher = assembleSwitcher(PAGE_OFFSET + SWITCHER_LINK);
     this.copyIn(HOST_CODE, this.code.bytes);
