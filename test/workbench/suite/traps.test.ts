@@ -4,7 +4,9 @@ import { afterEach, describe, it } from "mocha";
 import { cleanUp, GuestRun, sample } from "./guest-run";
 
 /** The adapter promises 50 ms, tested over stdio; here VS Code's own work and that of other programs comes on top. */
-const PAUSE_WITHIN_MS = 1000;
+const PAUSE_WITHIN_MS = 5000;
+
+const JUMP_TO_ITSELF = Buffer.from([0xeb, 0xfe]).toString("base64");
 
 describe("traps in VS Code", () => {
   afterEach(cleanUp);
@@ -40,15 +42,18 @@ describe("traps in VS Code", () => {
     assert.ok(ended.reason.includes(killed.reason), ended.reason);
   });
 
-  it("pauses a busy guest at once", async () => {
-    const run = await GuestRun.start({ program: sample("tasks", "tasks.elf") });
-    await run.untilEvent("ring1/console");
+  it("pauses a guest that spins with interrupts off", async () => {
+    const run = await GuestRun.start({ program: sample("hello", "hello.elf"), stopOnEntry: true });
+    await run.untilStopped("entry");
+    const memoryReference = (await run.top()).instructionPointerReference;
+    await run.dap("writeMemory", { memoryReference, data: JUMP_TO_ITSELF });
+    await run.go("continue");
     const started = performance.now();
     await run.go("pause");
     const answeredMs = performance.now() - started;
     await run.untilStopped("pause");
     assert.ok(answeredMs < PAUSE_WITHIN_MS, `${answeredMs.toFixed(0)} ms`);
-    assert.ok((await run.frames()).length > 0);
+    assert.match((await run.top()).name, /start/);
   });
 
   it("sends what is typed to the guest", async () => {
