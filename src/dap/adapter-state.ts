@@ -42,6 +42,8 @@ export class AdapterState {
   readonly variables = new Handles<VariableSource>();
   readonly gotoTargets = new Handles<number>();
   readonly stepTargets = new Handles<number>();
+  /** The launch that is under way, or was. */
+  loading: Promise<void> | undefined;
   client: ClientFacts = {
     isOurs: false,
     linesStartAt1: true,

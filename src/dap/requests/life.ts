@@ -31,7 +31,8 @@ export async function launch(state: AdapterState, args: unknown): Promise<void> 
   const hasProgress = state.client.supportsProgress;
   if (hasProgress) connection.event("progressStart", { progressId, title: "Loading the guest", message: plan.program });
   try {
-    await state.dbg.load(plan);
+    state.loading = state.dbg.load(plan);
+    await state.loading;
   } finally {
     if (hasProgress) connection.event("progressEnd", { progressId });
   }
@@ -49,7 +50,9 @@ export function attach(): never {
   throw attachIsNot();
 }
 
-export function configurationDone(state: AdapterState): void {
+/** A client in a hurry sends this before it has the answer to `launch`. */
+export async function configurationDone(state: AdapterState): Promise<void> {
+  await state.loading?.catch(() => {});
   void state.dbg.session;
   state.connection.afterResponse(() => state.dbg.start());
 }
