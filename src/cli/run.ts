@@ -3,7 +3,14 @@
  * standard output, no faster than that takes it, and everything else to standard error.
  */
 import { parseArgs } from "node:util";
-import { openSymbols, UnusableInput, VirtualMachine, type VirtualMachineOptions, type VmExit } from "../lguest";
+import {
+  killAdvice,
+  openSymbols,
+  UnusableInput,
+  VirtualMachine,
+  type VirtualMachineOptions,
+  type VmExit,
+} from "../lguest";
 import { OutputFile, readInput, writeBack, writeOutput } from "./files";
 import { TrapLog } from "./trap-log";
 import { ExitStatus, parseChoice, parseCount, parseMemory, spaced, UsageError } from "./usage";
@@ -87,7 +94,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   logFile?.close();
   for (const disk of disks) if (disk.to > disk.from) writeBack(disk.path, disk.bytes, disk.from, disk.to);
   if (values.stats !== undefined) writeOutput("statistics", values.stats, statistics(machine, options, end, seconds));
-  process.stderr.write(summary(machine, end, seconds));
+  process.stderr.write(summary(machine, options, end, seconds));
   return statusOf(end);
 }
 
@@ -323,10 +330,12 @@ function textOf(end: End): string {
   }
 }
 
-function summary(machine: VirtualMachine, end: End, seconds: number): string {
+function summary(machine: VirtualMachine, options: VirtualMachineOptions, end: End, seconds: number): string {
   const { instructions, worldSwitches } = machine.statistics();
   const mips = seconds > 0 ? instructions / seconds / 1e6 : 0;
-  return `ring1: ${describe(end, machine)}\nring1: ${spaced(instructions)} instructions in ${seconds.toFixed(2)} s (${mips.toFixed(1)} million a second), ${spaced(worldSwitches)} world switches\n`;
+  const advice = end.kind === "killed" ? killAdvice(end.reason, options.abi ?? "2.6.32") : undefined;
+  const hint = advice === undefined ? "" : `ring1: ${advice}\n`;
+  return `ring1: ${describe(end, machine)}\n${hint}ring1: ${spaced(instructions)} instructions in ${seconds.toFixed(2)} s (${mips.toFixed(1)} million a second), ${spaced(worldSwitches)} world switches\n`;
 }
 
 function statistics(machine: VirtualMachine, options: VirtualMachineOptions, end: End, seconds: number): string {

@@ -3,7 +3,7 @@
  * with the exit status that the command line would give.
  */
 import { hex } from "../base";
-import type { GuestEvent, VirtualMachine, VmExit } from "../lguest";
+import { type GuestEvent, killAdvice, type VirtualMachine, type VmExit } from "../lguest";
 import type { Stop } from "./run-control";
 import { placeText, type Symbols } from "./symbols";
 import { willReachGuest } from "./trap-breakpoints";
@@ -97,11 +97,13 @@ export function eventText(
   const place = placeText(symbols.locate(event.eip));
   const who = event.world === "user" ? "ring 3" : "the guest kernel";
   switch (event.kind) {
-    case "kill":
+    case "kill": {
+      const advice = killAdvice(event.reason ?? "", vm.state().abi);
       return {
         description: "Paused before the guest is killed",
-        text: `The host is about to kill the guest: ${(event.reason ?? "").trim()} (at ${place}).`,
+        text: `The host is about to kill the guest: ${(event.reason ?? "").trim()} (at ${place}).${advice ? ` Perhaps ${advice}.` : ""}`,
       };
+    }
     case "interrupt":
       return {
         description: `Paused on ${event.name}`,

@@ -5,7 +5,7 @@
 export type * from "./api";
 export { vectorName } from "./host/events";
 export { Hcall, hypercallName } from "./host/hypercalls";
-export type { KillReason } from "./host/kill";
+export { type KillReason, killAdvice } from "./host/kill";
 export { LauncherFatal, UnusableInput } from "./launcher/errors";
 export { openSymbols } from "./launcher/image-symbols";
 export { MAX_MEGABYTES, MIN_MEGABYTES } from "./launcher/launcher";

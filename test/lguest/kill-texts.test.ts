@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import type { VirtualMachineOptions } from "../../src/lguest";
-import { killText } from "../../src/lguest/host/kill";
+import { killAdvice, killText } from "../../src/lguest/host/kill";
 import { Asm, type Assembler } from "../../src/x86";
 import { begin, finish, hypercall, loadGate, powerOff, reasonOf, runGuest } from "./guest-code";
 
@@ -307,5 +307,13 @@ describe("guests that mean harm", () => {
       { hostMegabytes: 1 },
     );
     assert.equal(got, "out of memory allocating pte page");
+  });
+});
+
+describe("advice on a kill", () => {
+  it("names the other generation for a syscall vector that is not where this one has it", () => {
+    assert.match(killAdvice("bad syscall vector", "2.6.32") ?? "", /3\.x/);
+    assert.match(killAdvice("bad syscall vector", "3.x") ?? "", /2\.6\.32/);
+    assert.equal(killAdvice("bad page table entry", "2.6.32"), undefined);
   });
 });

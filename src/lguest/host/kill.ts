@@ -49,3 +49,11 @@ export const killText = {
   unhandledTrap: (trap: number, eip: number, code: number) =>
     `unhandled trap ${signed(trap)} at ${hex(eip)} (${hex(code)})`,
 } as const;
+
+/** What to try when a guest died of this, where the reason is likely to be the other generation of the interface. */
+export function killAdvice(reason: string, abi: "2.6.32" | "3.x"): string | undefined {
+  if (reason !== killText.badSyscallVector()) return undefined;
+  return abi === "2.6.32"
+    ? 'a kernel of Linux 2.6.34 to 3.19 needs the other interface: set abi to "3.x"'
+    : 'a kernel of Linux 2.6.31 to 2.6.33 needs the other interface: set abi to "2.6.32"';
+}
