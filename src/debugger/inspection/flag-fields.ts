@@ -88,14 +88,6 @@ export function definedBits(register: string): number {
   return rows.reduce((mask, row) => mask | (((1 << (row.width ?? 1)) - 1) << row.bit), 0) >>> 0;
 }
 
-/** Names of the bits that are set: `PG AM WP NE ET TS MP PE`. */
-export function setBits(register: string, value: number): string {
-  return (fieldsOf(register, value) ?? [])
-    .filter((field) => field.value !== 0)
-    .map((field) => (field.width > 1 ? `${field.name}=${field.value}` : field.name))
-    .join(" ");
-}
-
 export interface PageFlags {
   present: boolean;
   writable: boolean;

@@ -9,7 +9,7 @@ import type { RegisterCell, RegisterGroupId, Registers } from "../registers";
 import type { CodeLocation, Symbols } from "../symbols";
 import type { World } from "../traps";
 import { type Descriptor, decodeDescriptor, descriptorOfHidden, descriptorText } from "./descriptors";
-import { type BitField, fieldsOf, setBits } from "./flag-fields";
+import { type BitField, fieldsOf } from "./flag-fields";
 
 export interface SegmentState {
   selector: number;
@@ -149,7 +149,6 @@ function meaningsOf(vm: VirtualMachineInterface): Readonly<Record<string, string
   };
   const isOn = (state.irqEnabled & 0x200) !== 0;
   return {
-    eflags: setBits("EFLAGS", vm.world === "switcher" ? cpu.eflags : vm.guestRegisters().eflags),
     irq_enabled: state.isInitialised
       ? `Interrupts are ${isOn ? "on" : "off"} for the guest${isOn ? "" : ", while the real IF is on"}.`
       : "The guest has no lguest_data yet.",
@@ -164,10 +163,9 @@ function meaningsOf(vm: VirtualMachineInterface): Readonly<Record<string, string
     esp1: `Stack for entries from ring 3, ${state.stack.pages} ${state.stack.pages === 1 ? "page" : "pages"} pinned.`,
     ts: state.ts ? "FPU use traps with #NM." : "FPU use is free.",
     kernel_address: "Linear addresses from here on belong to the kernel in every page table.",
-    cr0: setBits("CR0", cpu.cr0),
     cr2: state.isInitialised && state.guestCr2 !== cpu.cr2 ? `The guest was told ${hex(state.guestCr2)}.` : undefined,
     cr3: cr3Meaning(state, cpu.cr3),
-    cr4: setBits("CR4", cpu.cr4) || "none set",
+    cr4: cpu.cr4 === 0 ? "none set" : undefined,
     tr: "The host's TSS for this guest; a guest has none of its own.",
   };
 }
