@@ -66,7 +66,7 @@ function inARow(names: readonly string[]): string[] {
   return rows.map(({ name, count }) => `${name} x${count}`);
 }
 
-describe("Linux as guest", function () {
+describe("Linux as guest (optional: RING1_LINUX_KERNEL and RING1_LINUX_INITRD)", function () {
   this.timeout(300_000);
   const { RING1_LINUX_KERNEL: kernel, RING1_LINUX_INITRD: initrd } = process.env;
   let linux: Boot;

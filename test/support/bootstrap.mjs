@@ -8,7 +8,7 @@
 //   package             the .vsix
 //
 // Something that a test needs and that is not there (a browser, a C compiler) makes a skip, which is printed; with
-// RING1_REQUIRE_ALL=1 it makes a failure.
+// RING1_REQUIRE_ALL=1 it makes a failure. What no run can install (a kernel of Linux) is optional, and named as skipped.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -189,14 +189,19 @@ function test(parts) {
   finish();
 }
 
+/** Needs something that no run can install: the suite's title says what. */
+const isOptional = (title) => title.includes("(optional: ");
+
 function finish() {
   heading("summary");
+  const isMissing = (title) => requireAll && !isOptional(title);
   for (const line of totals.skipped) {
-    console.log(`${requireAll ? "missing" : "skipped"}: ${line}`);
+    console.log(`${isMissing(line) ? "missing" : "skipped"}: ${line}`);
   }
-  const skips = totals.skipped.length;
-  const failed = totals.failed + (requireAll ? skips : 0);
-  console.log(`\n${totals.passed} passed, ${failed} failed${requireAll || skips === 0 ? "" : `, ${skips} skipped`}`);
+  const missing = totals.skipped.filter(isMissing).length;
+  const skips = totals.skipped.length - missing;
+  const failed = totals.failed + missing;
+  console.log(`\n${totals.passed} passed, ${failed} failed${skips === 0 ? "" : `, ${skips} skipped`}`);
   process.exit(failed === 0 && totals.passed > 0 ? 0 : 1);
 }
 
