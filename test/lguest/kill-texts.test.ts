@@ -38,7 +38,7 @@ const ALIVE = "CRASH: bye";
 describe("kill texts", () => {
   it("are 29, and format numbers as C does", () => {
     assert.equal(Object.keys(killText).length, 28, "and one for PAE");
-    assert.equal(killText.badAddress(0), "Bad address 0");
+    assert.equal(killText.badAddress(0), "Bad address 0x0");
     assert.equal(killText.badReadAddress(0xfffffffc, 128), "bad read address 0xfffffffc len 128");
     assert.equal(killText.badHypercall(0xffffffff), "Bad hypercall -1\n");
     assert.equal(killText.badGuestPage(null), "bad guest page (null)");
@@ -84,7 +84,7 @@ describe("kill texts", () => {
     );
     assert.equal(
       reason((a) => void a.mov(esp, 0x40000000).bytes(0x0f, 0x0b), {}, {}),
-      "unhandled trap 6 at 0x100020 (0)",
+      "unhandled trap 6 at 0x100020 (0x0)",
     );
     assert.equal(
       reason((a) => {
@@ -243,7 +243,7 @@ describe("guests that mean harm", () => {
     );
     assert.match(
       reason((a) => void a.mov(eax, 0).bytes(0x0f, 0x34)),
-      /^unhandled trap 13 .*\(0\)/,
+      /^unhandled trap 13 .*\(0x0\)/,
       "SYSENTER",
     );
   });

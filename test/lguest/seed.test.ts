@@ -396,7 +396,7 @@ describe("x86 core: traps", () => {
       const fixture = makeRunningGuest();
       trapAt(fixture, trap, 0);
       archHandleTrap(fixture.cpu);
-      assert.equal(fixture.deathText(), `unhandled trap ${trap} at 0x${EIP.toString(16)} (0)`);
+      assert.equal(fixture.deathText(), `unhandled trap ${trap} at 0x${EIP.toString(16)} (0x0)`);
     }
   });
   it("SEED-10h the kill text has the decimal trap, EIP in hex, and CR2 for trap 14 or the error code", () => {

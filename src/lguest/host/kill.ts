@@ -9,8 +9,8 @@ export type KillReason =
   | { readonly kind: "powered-off"; readonly text: string; readonly message: string }
   | { readonly kind: "restart"; readonly message: string };
 
-/** C's %#lx: 0 has no prefix. */
-const hex = (value: number): string => (value === 0 ? "0" : `0x${(value >>> 0).toString(16)}`);
+/** The kernel's %#lx. Unlike C's it puts the prefix before 0 too: real hosts print "unhandled trap 13 at 0x1000b1 (0x0)". */
+const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
 const signed = (value: number): string => String(value | 0);
 const unsigned = (value: number): string => String(value >>> 0);
 /** The kernel's %p. */
