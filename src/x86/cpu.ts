@@ -277,7 +277,11 @@ export class Cpu {
   }
   /** Ask the engine to leave its run at the next instruction boundary: the rest of its budget is taken away, without changing what has been counted. */
   requestExit(): void {
-    this.u32[L.EXIT_REQUEST >> 2] |= 1;
+    this.endRunAfterInstruction(1);
+  }
+  /** @param reason bit of EXIT_REQUEST (run-loop.ts, ExitRequest) */
+  private endRunAfterInstruction(reason: number): void {
+    this.u32[L.EXIT_REQUEST >> 2] |= reason;
     if (!this.inRun || this.u32[L.BUDGET >> 2] === 0) return;
     this.u32[L.BUDGET_START >> 2] -= this.u32[L.BUDGET >> 2] - 1;
     this.u32[L.BUDGET >> 2] = 1;
@@ -316,9 +320,14 @@ export class Cpu {
     const [before, beforeLast] = [this.u32[first], this.u32[last]];
     this.writeRam(physical, size, value);
     const word = (physical & 0xfff) >> 2;
-    if (mattersToTlb(before, this.u32[first])) this.tlb.tableChanged(physical, word);
+    if (mattersToTlb(before, this.u32[first])) this.dropTranslations(physical, word);
     if (last !== first && mattersToTlb(beforeLast, this.u32[last]))
-      this.tlb.tableChanged(physical + 4, (word + 1) & 0x3ff);
+      this.dropTranslations(physical + 4, (word + 1) & 0x3ff);
+  }
+  /** The code that is running may have been mapped by that entry, so the engine finds its place anew after this instruction. */
+  private dropTranslations(table: number, word: number): void {
+    this.tlb.tableChanged(table, word);
+    if (this.inRun) this.endRunAfterInstruction(2);
   }
 
   // -- linear memory (paging applied) ---------------------------------------------------------------------------------------
