@@ -111,13 +111,11 @@ export class Debugger {
     for (const warning of program.warnings) this.events.output("important", `${warning}\n`);
   }
 
-  /** Lets the guest go, or stops it before its first instruction. */
+  /** Lets the guest go; with stopOnEntry only through the host's part of the start, to the guest's first instruction. */
   start(): void {
-    if (this.session.vm.ended === null && this.plan!.stopOnEntry && !this.plan!.noDebug) {
-      this.report({ kind: "entry" });
-      return;
-    }
-    this.continue();
+    if (this.session.vm.ended === null && this.plan!.stopOnEntry && !this.plan!.noDebug)
+      this.go(({ vm, run }) => runToEntry(vm, run));
+    else this.continue();
   }
 
   /** A new machine with the same image (or another plan), breakpoints kept; start() lets it go. @throws UserError. */
@@ -516,4 +514,10 @@ export class Debugger {
     meter.instructions = current.vm.instructionCount;
     this.events.status(this.status());
   }
+}
+
+/** To the guest's first instruction: its place is known, and only the host has run before. */
+async function runToEntry(vm: VirtualMachine, run: RunControl): Promise<Stop> {
+  const address = vm.guestRegisters().eip;
+  return (await run.runUntil([{ address, isReached: () => vm.world === "guest" }])) ?? { kind: "entry" };
 }

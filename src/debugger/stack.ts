@@ -153,9 +153,7 @@ export class StackWalker {
   }
 
   private placeOf(pc: number, lookupPc: number): CodeLocation {
-    if (pc === lookupPc) return this.symbols.locate(pc);
-    const { path, line } = this.symbols.locate(lookupPc);
-    return { ...this.symbols.locate(pc), path, line };
+    return pc === lookupPc ? this.symbols.locate(pc) : this.symbols.locateAfter(pc);
   }
 
   /** What the debug information may ask of a frame. Addresses are translated to where the image was linked. */

@@ -35,6 +35,9 @@ const MAX_REMEMBERED = 50_000;
 /** Further than this from its symbol an address is nowhere. */
 const MAX_OFFSET = 0x100000;
 
+/** #BP, #OF, hypercall, system call. */
+const BEHIND_INSTRUCTION: ReadonlySet<number> = new Set([3, 4, 31, 128]);
+
 export class Symbols {
   private readonly names = new Map<number, Name | null>();
   private readonly places = new Map<number, CodeLocation>();
@@ -54,6 +57,19 @@ export class Symbols {
       this.places.set(address, place);
     }
     return place;
+  }
+
+  /**
+   * As locate(), for an address that follows the instruction meant (a return address, the frame of an INT): the symbol is the
+   * address's own, the line that of the instruction before.
+   */
+  locateAfter(address: number): CodeLocation {
+    const { path, line } = this.locate((address - 1) >>> 0);
+    return { ...this.locate(address), path, line };
+  }
+  /** Where a transition came from. INT, INT3 and INTO leave EIP behind themselves, faults leave it at the instruction. */
+  locateTransition(vector: number, eip: number): CodeLocation {
+    return BEHIND_INSTRUCTION.has(vector) ? this.locateAfter(eip) : this.locate(eip);
   }
 
   /** `kernel_main+0x13`, or undefined. */

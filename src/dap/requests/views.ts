@@ -112,7 +112,7 @@ export function trapLines(state: AdapterState, args: Arguments<"ring1/trapLines"
   const lines = new Map<string, { path: string; line: number; events: Map<string, number> }>();
   const first = Math.max(log.firstSequence, (args?.sinceSequence ?? 0) + 1, log.lastSequence - MOST_ENTRIES);
   for (let n = Math.max(1, first); n <= log.lastSequence; n++) {
-    const place = symbols.locate(log.eipAt(n));
+    const place = symbols.locateTransition(log.vectorAt(n), log.eipAt(n));
     if (place.path === undefined || place.line === undefined) continue;
     const key = `${place.line} ${place.path}`;
     const known = lines.get(key) ?? { path: place.path, line: place.line, events: new Map<string, number>() };

@@ -35,7 +35,7 @@ export function trapRow({ ordinal, entry }: { ordinal: number; entry: TrapEntry 
     name: entry.hypercall?.name ?? entry.name,
     ...(entry.error === undefined ? {} : { error: entry.error }),
     cpl: entry.cpl,
-    at: symbols.locate(entry.eip),
+    at: symbols.locateTransition(entry.vector, entry.eip),
     ...(entry.cr2 === undefined ? {} : { cr2: entry.cr2 }),
     ...(entry.hypercall === undefined ? {} : { hypercall: entry.hypercall }),
     outcome: entry.outcome,
