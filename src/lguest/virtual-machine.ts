@@ -126,7 +126,7 @@ export class VirtualMachine implements VirtualMachineInterface {
     if (this.mustRestart) this.restart();
     let first = options;
     for (;;) {
-      const exit = this.handle(this.runner.run(limitInstructions, first));
+      const exit = this.launcherEnd() ?? this.handle(this.runner.run(limitInstructions, first));
       first = {};
       if (exit === null) continue;
       this.stopReason = null;
@@ -169,7 +169,7 @@ export class VirtualMachine implements VirtualMachineInterface {
         this.launcher.handleOutput(result.address);
         // read() again: the host forgets the address that it has told.
         this.launcher.host.beforeRun();
-        return this.launcherEnd();
+        return null;
       case "signal":
         return this.launcherEnd() ?? { kind: "stopped", reason: this.stopReason ?? "stopped" };
       case "asleep":
@@ -185,7 +185,9 @@ export class VirtualMachine implements VirtualMachineInterface {
   }
   private launcherEnd(): VmExit | null {
     const { fatal } = this.launcher;
-    return fatal === null ? null : { kind: "killed", reason: fatal, isLauncher: true };
+    if (fatal === null) return null;
+    const event = this.runner.tellOfDeath(fatal);
+    return event === null ? { kind: "killed", reason: fatal, isLauncher: true } : { kind: "event", event };
   }
   private death(): VmExit {
     const { dead } = this.guest;

@@ -35,6 +35,7 @@ describe("running under the debug adapter", function () {
     const top = await c.top();
     assert.equal(top.name, "start");
     assert.match(top.source!.path!, /start\.S$/);
+    assert.equal((await c.request("ring1/status")).world, "guest");
     await c.end();
   });
 

@@ -332,6 +332,24 @@ describe("virtual machine: observer", () => {
     assert.equal(end.kind, "killed");
     assert.deepEqual(vm.ended, end);
   });
+  it("stops before the launcher gives up on a guest too", () => {
+    const { vm } = bootGuest((a) => {
+      begin(a);
+      a.mov(esi, 0x1234);
+      hypercall(a, 17, 0x7000_0000);
+      finish(a);
+    });
+    const seen = recorder(({ kind }) => kind === "kill");
+    vm.observer = seen;
+    const exit = vm.run(100_000);
+    assert.equal(exit.kind, "event");
+    assert.equal(vm.guestRegisters().esi, 0x1234);
+    assert.equal(vm.ended, null);
+    const end = vm.run(100_000);
+    assert.deepEqual(end, { kind: "killed", reason: "Bad NOTIFY 0x70000000", isLauncher: true });
+    assert.deepEqual(vm.run(100_000), end);
+    assert.equal(seen.events.filter(({ kind }) => kind === "kill").length, 1);
+  });
   it("steps through every instruction of the Switcher, and stops at breakpoints in both worlds", () => {
     const { vm, symbols } = bootGuest((a) => {
       begin(a);

@@ -414,21 +414,23 @@ export class GuestRunner {
   }
   private trapEvent: GuestEvent | null = null;
 
-  /** The guest is dead: tell, once, while everything is still there. */
   private die(): RunResult {
-    const { guest } = this;
-    if (guest.dead?.kind === "killed" && this.hooks.observer !== null) {
-      if (this.killEvent === null) {
-        this.killEvent = this.makeEvent("kill", {
-          vector: this.lastExit?.vector ?? NO_TRAP,
-          name: "killed",
-          reason: guest.dead.text,
-        });
-        if (this.announce(this.killEvent)) return { kind: "event", event: this.killEvent };
-      }
-      this.finish(this.killEvent, "killed");
+    const { dead } = this.guest;
+    const event = dead?.kind === "killed" ? this.tellOfDeath(dead.text) : null;
+    return event === null ? { kind: "dead" } : { kind: "event", event };
+  }
+  /**
+   * The guest is to die of this, by the host or by the launcher: tells the observer, once, while everything is still there.
+   * @returns the event when the observer wants to stop at it; asked again, null
+   */
+  tellOfDeath(reason: string): GuestEvent | null {
+    if (this.hooks.observer === null) return null;
+    if (this.killEvent === null) {
+      this.killEvent = this.makeEvent("kill", { vector: this.lastExit?.vector ?? NO_TRAP, name: "killed", reason });
+      if (this.announce(this.killEvent)) return this.killEvent;
     }
-    return { kind: "dead" };
+    this.finish(this.killEvent, "killed");
+    return null;
   }
 
   private killEvent: GuestEvent | null = null;
