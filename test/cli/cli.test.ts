@@ -115,7 +115,7 @@ describe("ring1", function () {
     assert.equal(status, 1);
     assert.match(stderr, /the guest was killed: Bad hypercall 99\n/);
     const early = guestFile("early.elf", (a) => void a.bytes(0x0f, 0x0b));
-    assert.match(ring1(["run", early]).stderr, /the guest was killed: unhandled trap 6 at 0x100000 \(0\)/);
+    assert.match(ring1(["run", early]).stderr, /the guest was killed: unhandled trap 6 at 0x100000 \(0x0\)/);
   });
   it("ends with status 3 at the instruction limit, and when input has ended and the guest still waits for it", () => {
     const spin = guestFile("spin.elf", (a) => void a.label("spin").jmp("spin"));
