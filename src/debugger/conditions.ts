@@ -7,6 +7,7 @@
  */
 import { UserError } from "./errors";
 import { type Expression, evaluate, formatValue, isTrue, parseExpression, type Scope, splitForm } from "./expressions";
+import { REGISTER_NAMES } from "./traps";
 
 /** Numbers that a trap condition can name, by their lower-case names. */
 export type TrapNumbers = Readonly<Record<string, number | undefined>>;
@@ -37,7 +38,8 @@ export function compileCondition(
 
 type FastNumber = (numbers: TrapNumbers) => number;
 
-const NAMES = new Set([
+const NAMES = new Set<string>([
+  ...REGISTER_NAMES,
   "vector",
   "error",
   "cpl",
@@ -51,25 +53,6 @@ const NAMES = new Set([
   "is_async",
   "icount",
 ]);
-for (const name of [
-  "eax",
-  "ebx",
-  "ecx",
-  "edx",
-  "esi",
-  "edi",
-  "ebp",
-  "esp",
-  "eip",
-  "eflags",
-  "cs",
-  "ss",
-  "ds",
-  "es",
-  "fs",
-  "gs",
-])
-  NAMES.add(name);
 
 /** Unsigned 32-bit arithmetic only; anything that could mean something else in C is left to the evaluator. */
 function compileFast(e: Expression): FastNumber | undefined {

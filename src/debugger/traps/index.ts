@@ -2,5 +2,5 @@
 // kinds.ts).
 export { compileFilter, type PlaceNames, parseFilter, type TrapFilterTerm } from "./trap-filter";
 export * from "./trap-kinds";
-export { kindOf, type TrapEntry, TrapLog } from "./trap-log";
+export { kindOf, REGISTER_NAMES, type TrapEntry, TrapLog } from "./trap-log";
 export { type TrapCount, type TrapHistogram, type TrapPage, TrapQueries, type TrapQuery } from "./trap-queries";

@@ -13,7 +13,8 @@ import { HYPERCALL_VECTOR, KINDS, OUTCOMES, SYSCALL_VECTOR, type TrapKind } from
 const FIRST_CAPACITY = 1 << 14;
 const REGISTER_ENTRIES = 1 << 16;
 const MAX_STRINGS = 60_000;
-const REGISTER_NAMES = [
+/** Registers that are kept for the latest entries. */
+export const REGISTER_NAMES = [
   "eax",
   "ebx",
   "ecx",
