@@ -30,7 +30,7 @@ Options of run
   --abi 2.6.32|3.x      generation of the interface between guest and host (default 2.6.32)
   --quirks faithful|fixed   known defects of real hosts: kept (default) or corrected
   --engine direct|interpreter   how instructions are executed (default interpreter)
-  --max-instructions N  stop after N instructions
+  --max-instructions N  stop after N instructions (time asleep counts, 10 ns each)
   --seed N              seed of everything random (default 0)
   --input FILE          what is typed on the console, instead of standard input
   --trap-log FILE       one JSON object a line for each transition between guest and host
