@@ -88,12 +88,15 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   const log = logFile === null ? null : new TrapLog((line) => logFile.write(line), openSymbols(image));
   machine.observer = log;
   const started = performance.now();
-  const end = await new Terminal(machine, limit, typed).run();
+  const terminal = new Terminal(machine, limit, typed);
+  const end = await terminal.run();
   const seconds = (performance.now() - started) / 1000;
   log?.finish();
   logFile?.close();
   for (const disk of disks) if (disk.to > disk.from) writeBack(disk.path, disk.bytes, disk.from, disk.to);
   if (values.stats !== undefined) writeOutput("statistics", values.stats, statistics(machine, options, end, seconds));
+  // On a screen the summary begins a line of its own.
+  if (terminal.isLineOpen && process.stdout.isTTY) process.stderr.write("\n");
   process.stderr.write(summary(machine, options, end, seconds));
   return statusOf(end);
 }
@@ -134,6 +137,8 @@ function boot(options: VirtualMachineOptions): VirtualMachine {
 
 /** Ties the machine's console to standard input and output. */
 class Terminal {
+  /** What the guest printed last was not the end of a line. */
+  isLineOpen = false;
   private waitingBytes = 0;
   private wake: (() => void) | null = null;
   private isInterrupted = false;
@@ -232,6 +237,7 @@ class Terminal {
   private print(bytes: Uint8Array): void {
     if (this.isClosed) return;
     this.waitingBytes += bytes.length;
+    if (bytes.length > 0) this.isLineOpen = bytes[bytes.length - 1] !== 0x0a;
     process.stdout.write(bytes, () => {
       this.waitingBytes -= bytes.length;
     });
