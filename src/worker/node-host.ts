@@ -4,29 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { FileAccess, Scheduler } from "../debugger";
+import type { FileAccess } from "../debugger";
+import { TimerScheduler } from "./timer-scheduler";
 
-export class NodeScheduler implements Scheduler {
-  private waker: (() => void) | undefined;
-
-  now(): number {
-    return performance.now();
-  }
+export class NodeScheduler extends TimerScheduler {
   yield(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve));
-  }
-  sleep(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), milliseconds);
-      this.waker = () => {
-        clearTimeout(timer);
-        this.waker = undefined;
-        resolve();
-      };
-    });
-  }
-  wake(): void {
-    this.waker?.();
   }
 }
 

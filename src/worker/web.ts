@@ -5,38 +5,22 @@
  */
 
 import { Session } from "../dap";
-import type { Scheduler } from "../debugger";
+import { TimerScheduler } from "./timer-scheduler";
 
-class WebScheduler implements Scheduler {
+class WebScheduler extends TimerScheduler {
   private readonly channel = new MessageChannel();
   private turns: (() => void)[] = [];
-  private waker: (() => void) | undefined;
 
   constructor() {
+    super();
     this.channel.port1.onmessage = () => this.turns.shift()?.();
   }
 
-  now(): number {
-    return performance.now();
-  }
   yield(): Promise<void> {
     return new Promise((resolve) => {
       this.turns.push(resolve);
       this.channel.port2.postMessage(0);
     });
-  }
-  sleep(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), milliseconds);
-      this.waker = () => {
-        clearTimeout(timer);
-        this.waker = undefined;
-        resolve();
-      };
-    });
-  }
-  wake(): void {
-    this.waker?.();
   }
 }
 
