@@ -53,7 +53,6 @@ export function operate(op: Op, left: TypedValue, right: TypedValue): TypedValue
   const [a, b] = [signed(left), signed(right)];
   const [x, y] = isUnsigned ? [unsigned(left), unsigned(right)] : [a, b];
   const value = (bits: bigint): TypedValue => ({ bits: BigInt.asUintN(width(type), bits), type });
-  const truth = (is: boolean): TypedValue => ({ bits: is ? 1n : 0n, type: GENERIC });
   const shift = unsigned(right) > 64n ? 64n : unsigned(right);
   switch (op) {
     case Op.abs:
@@ -87,42 +86,15 @@ export function operate(op: Op, left: TypedValue, right: TypedValue): TypedValue
       return value(unsigned(left) >> shift);
     case Op.shra:
       return value(a >> shift);
-    case Op.eq:
-      return truth(x === y);
-    case Op.ne:
-      return truth(x !== y);
-    case Op.lt:
-      return truth(x < y);
-    case Op.le:
-      return truth(x <= y);
-    case Op.gt:
-      return truth(x > y);
-    case Op.ge:
-      return truth(x >= y);
     default:
-      return "uses an unknown operation";
+      return comparison(op, x, y) ?? "uses an unknown operation";
   }
 }
 
-function operateFloat(op: Op, left: TypedValue, right: TypedValue): TypedValue | string {
-  const [a, b] = [toFloat(left), toFloat(right)];
-  const { type } = left;
-  if (a === undefined || b === undefined) return "computes with a floating-point format that is not supported";
-  const value = (n: number): TypedValue | string => fromFloat(n, type) ?? "computes with an unknown format";
+/** A comparison's answer, 0 or 1 of the generic type; undefined when the operation is no comparison. */
+function comparison<T extends bigint | number>(op: Op, a: T, b: T): TypedValue | undefined {
   const truth = (is: boolean): TypedValue => ({ bits: is ? 1n : 0n, type: GENERIC });
   switch (op) {
-    case Op.abs:
-      return value(Math.abs(a));
-    case Op.neg:
-      return value(-a);
-    case Op.plus:
-      return value(a + b);
-    case Op.minus:
-      return value(a - b);
-    case Op.mul:
-      return value(a * b);
-    case Op.div:
-      return value(a / b);
     case Op.eq:
       return truth(a === b);
     case Op.ne:
@@ -136,7 +108,30 @@ function operateFloat(op: Op, left: TypedValue, right: TypedValue): TypedValue |
     case Op.ge:
       return truth(a >= b);
     default:
-      return "uses an operation that floating-point values do not have";
+      return undefined;
+  }
+}
+
+function operateFloat(op: Op, left: TypedValue, right: TypedValue): TypedValue | string {
+  const [a, b] = [toFloat(left), toFloat(right)];
+  const { type } = left;
+  if (a === undefined || b === undefined) return "computes with a floating-point format that is not supported";
+  const value = (n: number): TypedValue | string => fromFloat(n, type) ?? "computes with an unknown format";
+  switch (op) {
+    case Op.abs:
+      return value(Math.abs(a));
+    case Op.neg:
+      return value(-a);
+    case Op.plus:
+      return value(a + b);
+    case Op.minus:
+      return value(a - b);
+    case Op.mul:
+      return value(a * b);
+    case Op.div:
+      return value(a / b);
+    default:
+      return comparison(op, a, b) ?? "uses an operation that floating-point values do not have";
   }
 }
 
