@@ -276,12 +276,17 @@ export const softwareInterrupt = helper("softwareInterrupt", "transfer", (cpu, v
 /** IRET: (operandSize, nextEip). nextEip is what a task return saves as the old task's EIP. SDM Vol. 2, IRET. */
 export const interruptReturn = helper("interruptReturn", "transfer", (cpu, size, nextEip) => {
   if (isVirtual8086(cpu)) returnInVirtual8086(cpu, size);
-  else if (!isProtected(cpu)) returnInReal(cpu, size);
+  else if (!isProtected(cpu)) returnWithoutDescriptors(cpu, size, fillReal);
   else if (cpu.systemFlags & Flag.NT) returnToTask(cpu, nextEip >>> 0);
   else returnInProtected(cpu, size);
 });
 
-function returnInReal(cpu: Cpu, size: number): void {
+/** Real mode, and virtual-8086 mode with IOPL 3: no checks but the limit. */
+function returnWithoutDescriptors(
+  cpu: Cpu,
+  size: number,
+  fillCode: (cpu: Cpu, seg: number, selector: number) => void,
+): void {
   const stack = StackFrame.current(cpu);
   stack.checkPop(3, size);
   const eip = stack.pop(size);
@@ -290,24 +295,14 @@ function returnInReal(cpu: Cpu, size: number): void {
   checkEip(eip, cpu.segmentLimit(Seg.CS));
   setStackPointer(cpu, stack.pointer);
   cpu.eflags = mergeFlags(cpu, image, size);
-  fillReal(cpu, Seg.CS, selector);
+  fillCode(cpu, Seg.CS, selector);
   cpu.eip = eip;
   cpu.updateMode();
 }
 
 function returnInVirtual8086(cpu: Cpu, size: number): void {
   if (cpu.iopl < 3) throw new GuestFault(Vector.GP, 0);
-  const stack = StackFrame.current(cpu);
-  stack.checkPop(3, size);
-  const eip = stack.pop(size);
-  const selector = stack.pop(size) & 0xffff;
-  const image = stack.pop(size);
-  checkEip(eip, cpu.segmentLimit(Seg.CS));
-  setStackPointer(cpu, stack.pointer);
-  cpu.eflags = mergeFlags(cpu, image, size);
-  fillVirtual8086(cpu, Seg.CS, selector);
-  cpu.eip = eip;
-  cpu.updateMode();
+  returnWithoutDescriptors(cpu, size, fillVirtual8086);
 }
 
 /** IRET with NT: the task that was interrupted goes on. SDM Vol. 3, 7.4. */
