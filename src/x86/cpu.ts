@@ -89,7 +89,6 @@ export class Cpu {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.view = new DataView(buffer);
-    this.u32[L.RAM_SIZE >> 2] = ramSize;
     this.code = new CodeWatch(this);
     this.tlb = new Tlb(this);
     this.reset();
@@ -98,7 +97,6 @@ export class Cpu {
   /** Power-up state: real mode, all segments 64 KiB. SDM Vol. 3, table 9-1, but EIP 0xFFF0 in F000 as on hardware. */
   reset(): void {
     this.u32.fill(0, 0x100 >> 2, L.STATE_END >> 2);
-    this.u32[L.RAM_SIZE >> 2] = this.ramSize;
     this.u32[L.EFLAGS_SYSTEM >> 2] = 2;
     this.u32[L.FLAGS_RESULT >> 2] = 1;
     this.u32[L.FLAGS_CARRIES >> 2] = 1 << 8;
@@ -277,9 +275,8 @@ export class Cpu {
   }
   /** Ask the engine to leave its run at the next instruction boundary: the rest of its budget is taken away, without changing what has been counted. */
   requestExit(): void {
-    this.endRunAfterInstruction(1);
+    this.endRunAfterInstruction(L.ExitRequest.OUTSIDE);
   }
-  /** @param reason bit of EXIT_REQUEST (run-loop.ts, ExitRequest) */
   private endRunAfterInstruction(reason: number): void {
     this.u32[L.EXIT_REQUEST >> 2] |= reason;
     if (!this.inRun || this.u32[L.BUDGET >> 2] === 0) return;
@@ -327,7 +324,7 @@ export class Cpu {
   /** The code that is running may have been mapped by that entry, so the engine finds its place anew after this instruction. */
   private dropTranslations(table: number, word: number): void {
     this.tlb.tableChanged(table, word);
-    if (this.inRun) this.endRunAfterInstruction(2);
+    if (this.inRun) this.endRunAfterInstruction(L.ExitRequest.INSIDE);
   }
 
   // -- linear memory (paging applied) ---------------------------------------------------------------------------------------

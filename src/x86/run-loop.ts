@@ -24,9 +24,6 @@ export type Executed =
   /** FAULT_PENDING: as throwing a GuestFault, but cheap, for page faults. */
   | "fault";
 
-/** EXIT_REQUEST bits: somebody outside asked; the loop itself wants to look. */
-export const ExitRequest = { OUTSIDE: 1, INSIDE: 2 } as const;
-
 const HAS_ERROR_CODE = (1 << 8) | (1 << 10) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 14) | (1 << 17);
 
 /** Deliveries in a row, without a retired instruction between them, that take no time. */
@@ -61,7 +58,7 @@ export abstract class RunLoop implements Engine {
     let left = budget;
     let ignoreBreakpoint = options.ignoreBreakpoint ?? false;
     for (;;) {
-      if (cpu.u32[L.EXIT_REQUEST >> 2] & ExitRequest.OUTSIDE) {
+      if (cpu.u32[L.EXIT_REQUEST >> 2] & L.ExitRequest.OUTSIDE) {
         cpu.u32[L.EXIT_REQUEST >> 2] = 0;
         return { kind: "requested" };
       }
@@ -74,7 +71,7 @@ export abstract class RunLoop implements Engine {
         const isStepping = (cpu.u32[L.EFLAGS_SYSTEM >> 2] & Flag.TF) !== 0;
         if (shadow) cpu.u32[L.INTERRUPT_SHADOW >> 2] = 0;
         const one = shadow || isStepping;
-        if (one) cpu.u32[L.EXIT_REQUEST >> 2] |= ExitRequest.INSIDE;
+        if (one) cpu.u32[L.EXIT_REQUEST >> 2] |= L.ExitRequest.INSIDE;
         this.retired = 0;
         this.wasInterrupt = false;
         let executed: Executed;
@@ -138,7 +135,7 @@ export abstract class RunLoop implements Engine {
         u32[L.EFLAGS_SYSTEM >> 2] & Flag.TF ||
         u32[L.HALTED >> 2]
       )
-        u32[L.EXIT_REQUEST >> 2] |= ExitRequest.INSIDE;
+        u32[L.EXIT_REQUEST >> 2] |= L.ExitRequest.INSIDE;
     }
     return result ?? 0;
   }

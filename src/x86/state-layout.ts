@@ -71,8 +71,10 @@ export const TSC_OFFSET = 0x350;
 export const MODE = 0x400;
 /** wasm address of the TLB set that accesses use now: of the present page directory, for the current privilege; or TLB_CHECKED. */
 export const TLB_CURRENT = 0x404;
-/** Non-zero: leave the run at the next instruction boundary (RunExit.REQUESTED). */
+/** Non-zero (ExitRequest bits): leave the run at the next instruction boundary. */
 export const EXIT_REQUEST = 0x408;
+/** Somebody outside wants the run to end; the run loop itself wants to look. */
+export const ExitRequest = { OUTSIDE: 1, INSIDE: 2 } as const;
 /** 1 while a fault found by a memory access waits to be delivered; vector, error code follow. CR2 is already set for #PF. */
 export const FAULT_PENDING = 0x40c;
 export const FAULT_VECTOR = 0x410;
@@ -89,8 +91,6 @@ export const BUDGET_START = 0x420;
  */
 export const INTERRUPT_SHADOW = 0x424;
 export const Shadow = { NONE: 0, STI: 1, STACK: 2 } as const;
-/** wasm address of RAM's first byte and RAM's size in bytes, for generated code. */
-export const RAM_SIZE = 0x428;
 /** 1: the processor executed HLT and waits for an interrupt. */
 export const HALTED = 0x42c;
 
